@@ -1,0 +1,61 @@
+//! Files that are either whole or absent.
+
+use std::fs::File;
+use std::io::Write;
+use std::path::Path;
+
+use serde_json::Value;
+
+use crate::{ModelError, Result};
+
+/// The JSON value in a file.
+///
+/// # Errors
+/// When the file cannot be read or is not JSON.
+pub fn read_json(path: &Path) -> Result<Value> {
+    let bytes = std::fs::read(path).map_err(|source| ModelError::Io { path: path.into(), source })?;
+    serde_json::from_slice(&bytes).map_err(|source| ModelError::Json { path: path.into(), source })
+}
+
+/// Writes a file so that a crash leaves either the old one or the new one, never a part.
+///
+/// # Errors
+/// When the folder cannot be written.
+pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
+    let io = |source| ModelError::Io { path: path.into(), source };
+    let mut name = path.file_name().unwrap_or_default().to_owned();
+    name.push(format!(".partial-{}", std::process::id()));
+    let partial = path.with_file_name(name);
+    let written = File::create(&partial).and_then(|mut file| {
+        file.write_all(bytes)?;
+        file.sync_all()
+    });
+    written.and_then(|()| std::fs::rename(&partial, path)).map_err(|source| {
+        // The first error is the one worth reporting; a left-over partial file does no harm.
+        let _ = std::fs::remove_file(&partial);
+        io(source)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_written_file_replaces_the_old_one_and_leaves_nothing_beside_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a.json");
+        write_whole(&path, b"1").unwrap();
+        write_whole(&path, b"{\"b\": 2}").unwrap();
+        assert_eq!(read_json(&path).unwrap()["b"], 2);
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn malformed_json_is_an_error_with_file_and_line() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("c.json");
+        std::fs::write(&path, "{\n\"a\": }").unwrap();
+        assert!(read_json(&path).unwrap_err().to_string().contains("c.json:2`: not valid JSON"));
+    }
+}

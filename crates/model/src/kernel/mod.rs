@@ -1,0 +1,3 @@
+//! The only home of `unsafe` code.
+
+pub mod mapping;

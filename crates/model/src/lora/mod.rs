@@ -1,0 +1,10 @@
+//! LoRA adapters: their configuration, tensors and PEFT files.
+//!
+//! Source: Hu et al. 2021, equation 3; names and files as PEFT has them.
+
+pub mod adapter;
+pub mod config;
+pub mod peft;
+
+pub use adapter::{Adapter, LoraPair};
+pub use config::{InitLoraWeights, LoraConfig, TargetModules};
