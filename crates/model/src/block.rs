@@ -72,7 +72,9 @@ pub struct BlockPass<'a> {
 impl Block {
     /// All its linear layers.
     pub fn linears(&self) -> [&Linear; 7] {
-        [&self.q, &self.k, &self.v, &self.o, &self.gate, &self.up, &self.down]
+        [
+            &self.q, &self.k, &self.v, &self.o, &self.gate, &self.up, &self.down,
+        ]
     }
 
     /// The same block with every linear layer replaced.
@@ -98,7 +100,12 @@ impl Block {
     ///
     /// # Errors
     /// When the tensor library fails.
-    pub fn forward(&self, x: &Tensor, tree: &TokenTree, pass: BlockPass<'_>) -> Result<(Tensor, BlockTrace)> {
+    pub fn forward(
+        &self,
+        x: &Tensor,
+        tree: &TokenTree,
+        pass: BlockPass<'_>,
+    ) -> Result<(Tensor, BlockTrace)> {
         let projected = self.project(x, pass)?;
         let attended = attention::forward(&projected.q, &projected.k, &projected.v, tree)?;
         self.finish(x, projected, &attended, pass)
@@ -110,7 +117,9 @@ impl Block {
     /// When the tensor library fails.
     pub fn project(&self, x: &Tensor, pass: BlockPass<'_>) -> Result<Projected> {
         let normed = rms_norm::forward(x, &self.input_norm, self.eps)?;
-        let rotated = |y: &Tensor| -> Result<Tensor> { Ok(rope::forward(&self.split_heads(y)?, pass.rotation)?) };
+        let rotated = |y: &Tensor| -> Result<Tensor> {
+            Ok(rope::forward(&self.split_heads(y)?, pass.rotation)?)
+        };
         let q = head_major(&rotated(&self.q.forward(&normed, pass.lora)?)?)?;
         let k = head_major(&rotated(&self.k.forward(&normed, pass.lora)?)?)?;
         let v = head_major(&self.split_heads(&self.v.forward(&normed, pass.lora)?)?)?;
@@ -123,14 +132,34 @@ impl Block {
     ///
     /// # Errors
     /// When the tensor library fails.
-    pub fn finish(&self, x: &Tensor, projected: Projected, gathered: &Tensor, pass: BlockPass<'_>) -> Result<(Tensor, BlockTrace)> {
+    pub fn finish(
+        &self,
+        x: &Tensor,
+        projected: Projected,
+        gathered: &Tensor,
+        pass: BlockPass<'_>,
+    ) -> Result<(Tensor, BlockTrace)> {
         let attended = token_major(gathered)?;
         let middle = (x + self.o.forward(&attended, pass.lora)?)?;
         let normed = rms_norm::forward(&middle, &self.mlp_norm, self.eps)?;
         let gate = self.gate.forward(&normed, pass.lora)?;
         let up = self.up.forward(&normed, pass.lora)?;
-        let output = (&middle + self.down.forward(&swiglu::forward(&gate, &up)?, pass.lora)?)?;
-        Ok((output, BlockTrace { input: x.clone(), projected, attended, middle, normed, gate, up }))
+        let output = (&middle
+            + self
+                .down
+                .forward(&swiglu::forward(&gate, &up)?, pass.lora)?)?;
+        Ok((
+            output,
+            BlockTrace {
+                input: x.clone(),
+                projected,
+                attended,
+                middle,
+                normed,
+                gate,
+                up,
+            },
+        ))
     }
 
     /// The gradient of the block's input; adds those of its adapters.
@@ -139,15 +168,27 @@ impl Block {
     ///
     /// # Errors
     /// When the tensor library fails.
-    pub fn backward(&self, trace: &BlockTrace, tree: &TokenTree, pass: BlockPass<'_>, grad: &Tensor, gradients: &mut Gradients) -> Result<Tensor> {
-        let (d_middle, projections) = self.backward_to_projections(trace, tree, pass, grad, gradients)?;
+    pub fn backward(
+        &self,
+        trace: &BlockTrace,
+        tree: &TokenTree,
+        pass: BlockPass<'_>,
+        grad: &Tensor,
+        gradients: &mut Gradients,
+    ) -> Result<Tensor> {
+        let (d_middle, projections) =
+            self.backward_to_projections(trace, tree, pass, grad, gradients)?;
         let mut d_normed: Option<Tensor> = None;
         for (linear, d_out) in [&self.q, &self.k, &self.v].into_iter().zip(&projections) {
             let part = linear.input_gradient(d_out, pass.lora)?;
-            d_normed = Some(match d_normed { Some(sum) => (sum + part)?, None => part });
+            d_normed = Some(match d_normed {
+                Some(sum) => (sum + part)?,
+                None => part,
+            });
         }
         match d_normed {
-            Some(d_normed) => Ok((d_middle + rms_norm::backward(&trace.input, &self.input_norm, self.eps, &d_normed)?)?),
+            Some(d_normed) => Ok((d_middle
+                + rms_norm::backward(&trace.input, &self.input_norm, self.eps, &d_normed)?)?),
             None => Ok(d_middle),
         }
     }
@@ -156,8 +197,16 @@ impl Block {
     ///
     /// # Errors
     /// When the tensor library fails.
-    pub fn backward_lowest(&self, trace: &BlockTrace, tree: &TokenTree, pass: BlockPass<'_>, grad: &Tensor, gradients: &mut Gradients) -> Result<()> {
-        self.backward_to_projections(trace, tree, pass, grad, gradients).map(|_| ())
+    pub fn backward_lowest(
+        &self,
+        trace: &BlockTrace,
+        tree: &TokenTree,
+        pass: BlockPass<'_>,
+        grad: &Tensor,
+        gradients: &mut Gradients,
+    ) -> Result<()> {
+        self.backward_to_projections(trace, tree, pass, grad, gradients)
+            .map(|_| ())
     }
 
     /// The gradient of the residual behind attention, and those of the outputs of q, k and v.
@@ -170,8 +219,10 @@ impl Block {
         gradients: &mut Gradients,
     ) -> Result<(Tensor, [Tensor; 3])> {
         let d_middle = self.mlp_backward(trace, pass.lora, grad, gradients)?;
-        self.o.lora_gradients(&trace.attended, &d_middle, pass.lora, gradients)?;
-        let d_attended = head_major(&self.split_heads(&self.o.input_gradient(&d_middle, pass.lora)?)?)?;
+        self.o
+            .lora_gradients(&trace.attended, &d_middle, pass.lora, gradients)?;
+        let d_attended =
+            head_major(&self.split_heads(&self.o.input_gradient(&d_middle, pass.lora)?)?)?;
         let Projected { normed, q, k, v } = &trace.projected;
         let (d_q, d_k, d_v) = attention::backward(q, k, v, tree, &d_attended)?;
         let unrotated = |d: &Tensor| -> Result<Tensor> {
@@ -186,14 +237,24 @@ impl Block {
     }
 
     /// The gradient of the residual before the MLP.
-    fn mlp_backward(&self, trace: &BlockTrace, lora: LoraPass<'_>, grad: &Tensor, gradients: &mut Gradients) -> Result<Tensor> {
+    fn mlp_backward(
+        &self,
+        trace: &BlockTrace,
+        lora: LoraPass<'_>,
+        grad: &Tensor,
+        gradients: &mut Gradients,
+    ) -> Result<Tensor> {
         let activated = swiglu::forward(&trace.gate, &trace.up)?;
-        self.down.lora_gradients(&activated, grad, lora, gradients)?;
+        self.down
+            .lora_gradients(&activated, grad, lora, gradients)?;
         let d_activated = self.down.input_gradient(grad, lora)?;
         let (d_gate, d_up) = swiglu::backward(&trace.gate, &trace.up, &d_activated)?;
-        self.gate.lora_gradients(&trace.normed, &d_gate, lora, gradients)?;
-        self.up.lora_gradients(&trace.normed, &d_up, lora, gradients)?;
-        let d_normed = (self.gate.input_gradient(&d_gate, lora)? + self.up.input_gradient(&d_up, lora)?)?;
+        self.gate
+            .lora_gradients(&trace.normed, &d_gate, lora, gradients)?;
+        self.up
+            .lora_gradients(&trace.normed, &d_up, lora, gradients)?;
+        let d_normed =
+            (self.gate.input_gradient(&d_gate, lora)? + self.up.input_gradient(&d_up, lora)?)?;
         Ok((grad + rms_norm::backward(&trace.middle, &self.mlp_norm, self.eps, &d_normed)?)?)
     }
 

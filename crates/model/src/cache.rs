@@ -65,7 +65,10 @@ impl KvCache {
     pub fn remove(&mut self, node: NodeId) -> Result<()> {
         let children = self.node(node)?.children;
         if children > 0 {
-            return Err(fault(node, format!("has {children} children, so it cannot be removed")));
+            return Err(fault(
+                node,
+                format!("has {children} children, so it cannot be removed"),
+            ));
         }
         let removed = self.nodes.get_mut(node.0).and_then(Option::take);
         if let Some(parent) = removed.and_then(|node| node.parent) {
@@ -87,7 +90,14 @@ impl KvCache {
     }
 
     fn insert(&mut self, parent: Option<NodeId>, capacity: usize) -> NodeId {
-        let node = Node { parent, children: 0, first: 0, len: 0, capacity, pieces: Vec::new() };
+        let node = Node {
+            parent,
+            children: 0,
+            first: 0,
+            len: 0,
+            capacity,
+            pieces: Vec::new(),
+        };
         match self.nodes.iter().position(Option::is_none) {
             Some(free) => {
                 self.nodes[free] = Some(node);
@@ -101,11 +111,17 @@ impl KvCache {
     }
 
     fn node(&self, id: NodeId) -> Result<&Node> {
-        self.nodes.get(id.0).and_then(Option::as_ref).ok_or_else(|| fault(id, "was removed".into()))
+        self.nodes
+            .get(id.0)
+            .and_then(Option::as_ref)
+            .ok_or_else(|| fault(id, "was removed".into()))
     }
 
     fn node_mut(&mut self, id: NodeId) -> Result<&mut Node> {
-        self.nodes.get_mut(id.0).and_then(Option::as_mut).ok_or_else(|| fault(id, "was removed".into()))
+        self.nodes
+            .get_mut(id.0)
+            .and_then(Option::as_mut)
+            .ok_or_else(|| fault(id, "was removed".into()))
     }
 
     /// Makes room for the additions and returns the positions of their tokens.
@@ -122,7 +138,11 @@ impl KvCache {
                 return Err(fault(*id, "cannot grow, since a child continues it".into()));
             }
             if node.len + ids.len() > node.capacity {
-                let reason = format!("has room for {} tokens, expected {}", node.capacity, node.len + ids.len());
+                let reason = format!(
+                    "has room for {} tokens, expected {}",
+                    node.capacity,
+                    node.len + ids.len()
+                );
                 return Err(fault(*id, reason));
             }
             if node.pieces.is_empty() {
@@ -136,13 +156,24 @@ impl KvCache {
     }
 
     fn has_started_children(&self, id: NodeId) -> bool {
-        self.nodes.iter().flatten().any(|node| node.parent == Some(id) && node.len > 0)
+        self.nodes
+            .iter()
+            .flatten()
+            .any(|node| node.parent == Some(id) && node.len > 0)
     }
 
     /// Writes keys and values behind those that a node already has in a block.
-    fn write(&self, addition: &Addition, layer: usize, keys: &Tensor, values: &Tensor) -> Result<()> {
+    fn write(
+        &self,
+        addition: &Addition,
+        layer: usize,
+        keys: &Tensor,
+        values: &Tensor,
+    ) -> Result<()> {
         let node = self.node(addition.node)?;
-        let Some(piece) = node.pieces.get(layer) else { return Err(fault(addition.node, "is empty".into())) };
+        let Some(piece) = node.pieces.get(layer) else {
+            return Err(fault(addition.node, "is empty".into()));
+        };
         let offset = node.len - addition.ids.len();
         piece.keys.slice_set(&keys.contiguous()?, 1, offset)?;
         piece.values.slice_set(&values.contiguous()?, 1, offset)?;
@@ -156,7 +187,10 @@ impl KvCache {
         while let Some(id) = at {
             let node = self.node(id)?;
             if let (Some(piece), true) = (node.pieces.get(layer), node.len > 0) {
-                pieces.push(Piece { keys: piece.keys.narrow(1, 0, node.len)?, values: piece.values.narrow(1, 0, node.len)? });
+                pieces.push(Piece {
+                    keys: piece.keys.narrow(1, 0, node.len)?,
+                    values: piece.values.narrow(1, 0, node.len)?,
+                });
             }
             at = node.parent;
         }
@@ -171,14 +205,28 @@ impl Decoder {
     /// A parent may come before its children in the same call. Shapes: (additions, V) out, f32.
     ///
     /// # Errors
-    /// When a node is gone, full, or has been continued; or a token is outside the vocabulary.
-    pub fn extend(&self, adapter: Option<&Adapter>, cache: &mut KvCache, additions: &[Addition]) -> Result<Tensor> {
-        let ids: Vec<u32> = additions.iter().flat_map(|a| a.ids.iter().copied()).collect();
+    /// When a node is gone, full, or has been continued; or a token is outside the vocabulary. The cache is of no use then.
+    pub fn extend(
+        &self,
+        adapter: Option<&Adapter>,
+        cache: &mut KvCache,
+        additions: &[Addition],
+    ) -> Result<Tensor> {
+        let ids: Vec<u32> = additions
+            .iter()
+            .flat_map(|a| a.ids.iter().copied())
+            .collect();
         let mut x = self.embed(&ids)?;
         let positions = cache.grow(additions, self)?;
         let rotation = self.rotation(&positions)?;
-        let lora = LoraPass { adapter, dropout: None };
-        let pass = BlockPass { lora, rotation: &rotation };
+        let lora = LoraPass {
+            adapter,
+            dropout: None,
+        };
+        let pass = BlockPass {
+            lora,
+            rotation: &rotation,
+        };
         for (layer, block) in self.blocks.iter().enumerate() {
             let projected = block.project(&x, pass)?;
             for (addition, range) in ranges(additions) {
@@ -188,9 +236,14 @@ impl Decoder {
             let mut gathered = Vec::with_capacity(additions.len());
             for (addition, range) in ranges(additions) {
                 let pieces = cache.lineage(addition.node, layer)?;
-                gathered.push(attend(&projected.q.narrow(1, range.start, range.len())?, &pieces)?);
+                gathered.push(attend(
+                    &projected.q.narrow(1, range.start, range.len())?,
+                    &pieces,
+                )?);
             }
-            x = block.finish(&x, projected, &Tensor::cat(&gathered, 1)?, pass)?.0;
+            x = block
+                .finish(&x, projected, &Tensor::cat(&gathered, 1)?, pass)?
+                .0;
         }
         self.logits_at(&x, ranges(additions).map(|(_, range)| range.end - 1), lora)
     }
@@ -209,9 +262,19 @@ fn empty_pieces(decoder: &Decoder, capacity: usize) -> Result<Vec<Piece>> {
     let config = decoder.config();
     let shape = (config.num_key_value_heads, capacity, config.head_dim);
     let zeros = || Tensor::zeros(shape, decoder.compute_dtype(), decoder.device());
-    (0..config.num_hidden_layers).map(|_| Ok(Piece { keys: zeros()?, values: zeros()? })).collect()
+    (0..config.num_hidden_layers)
+        .map(|_| {
+            Ok(Piece {
+                keys: zeros()?,
+                values: zeros()?,
+            })
+        })
+        .collect()
 }
 
 fn fault(node: NodeId, reason: String) -> ModelError {
-    ModelError::Cache { node: node.0, reason }
+    ModelError::Cache {
+        node: node.0,
+        reason,
+    }
 }

@@ -94,7 +94,9 @@ impl ModelConfig {
         keys.check_architecture()?;
         let hidden_size = keys.required_count("hidden_size")?;
         let num_attention_heads = keys.required_count("num_attention_heads")?;
-        let num_key_value_heads = keys.count("num_key_value_heads")?.unwrap_or(num_attention_heads);
+        let num_key_value_heads = keys
+            .count("num_key_value_heads")?
+            .unwrap_or(num_attention_heads);
         if num_attention_heads % num_key_value_heads != 0 {
             let expected = format!("a divisor of `num_attention_heads` {num_attention_heads}");
             return Err(keys.fault("num_key_value_heads", &expected, num_key_value_heads));
@@ -102,18 +104,34 @@ impl ModelConfig {
         let head_dim = match keys.count("head_dim")? {
             Some(width) => width,
             None if hidden_size % num_attention_heads == 0 => hidden_size / num_attention_heads,
-            None => return Err(keys.fault("hidden_size", &format!("a multiple of {num_attention_heads} heads"), hidden_size)),
+            None => {
+                return Err(keys.fault(
+                    "hidden_size",
+                    &format!("a multiple of {num_attention_heads} heads"),
+                    hidden_size,
+                ))
+            }
         };
         if head_dim % 2 != 0 {
             return Err(keys.fault("head_dim", "an even number", head_dim));
         }
-        let activation = json.get("hidden_act").and_then(Value::as_str).unwrap_or("silu");
+        let activation = json
+            .get("hidden_act")
+            .and_then(Value::as_str)
+            .unwrap_or("silu");
         if !matches!(activation, "silu" | "swish") {
             return Err(keys.fault("hidden_act", "`silu`", format!("`{activation}`")));
         }
         if let Some(quantized) = json.get("quantization_config").filter(|v| !v.is_null()) {
-            let method = quantized.get("quant_method").and_then(Value::as_str).unwrap_or("unknown");
-            return Err(keys.fault("quantization_config", "none: f32, f16 or bf16 weights", format!("`{method}`")));
+            let method = quantized
+                .get("quant_method")
+                .and_then(Value::as_str)
+                .unwrap_or("unknown");
+            return Err(keys.fault(
+                "quantization_config",
+                "none: f32, f16 or bf16 weights",
+                format!("`{method}`"),
+            ));
         }
         Ok(Self {
             model_type: "llama".into(),
@@ -141,12 +159,21 @@ struct Keys<'a> {
 
 impl Keys<'_> {
     fn fault(&self, key: &str, expected: &str, found: impl std::fmt::Display) -> ModelError {
-        ModelError::Key { path: PathBuf::from(self.path), key: key.into(), expected: expected.into(), found: found.to_string() }
+        ModelError::Key {
+            path: PathBuf::from(self.path),
+            key: key.into(),
+            expected: expected.into(),
+            found: found.to_string(),
+        }
     }
 
     fn check_architecture(&self) -> Result<()> {
         let model_type = self.json.get("model_type").and_then(Value::as_str);
-        let class = self.json.get("architectures").and_then(|v| v.get(0)).and_then(Value::as_str);
+        let class = self
+            .json
+            .get("architectures")
+            .and_then(|v| v.get(0))
+            .and_then(Value::as_str);
         let known = match (model_type, class) {
             (Some(name), _) => name == "llama",
             (None, Some(class)) => class == "LlamaForCausalLM",
@@ -156,7 +183,11 @@ impl Keys<'_> {
             return Ok(());
         }
         let found = model_type.or(class).unwrap_or("(none named)").to_owned();
-        Err(ModelError::UnknownArchitecture { path: self.path.into(), found, supported: "`llama`".into() })
+        Err(ModelError::UnknownArchitecture {
+            path: self.path.into(),
+            found,
+            supported: "`llama`".into(),
+        })
     }
 
     fn present<'v>(&self, object: &'v Value, key: &str) -> Option<&'v Value> {
@@ -164,7 +195,9 @@ impl Keys<'_> {
     }
 
     fn count(&self, key: &str) -> Result<Option<usize>> {
-        let Some(value) = self.present(self.json, key) else { return Ok(None) };
+        let Some(value) = self.present(self.json, key) else {
+            return Ok(None);
+        };
         match value.as_u64() {
             Some(n) if n > 0 => Ok(Some(n as usize)),
             _ => Err(self.fault(key, "a positive whole number", value)),
@@ -172,11 +205,14 @@ impl Keys<'_> {
     }
 
     fn required_count(&self, key: &str) -> Result<usize> {
-        self.count(key)?.ok_or_else(|| self.fault(key, "a positive whole number", "absent"))
+        self.count(key)?
+            .ok_or_else(|| self.fault(key, "a positive whole number", "absent"))
     }
 
     fn number(&self, object: &Value, key: &str) -> Result<Option<f64>> {
-        let Some(value) = self.present(object, key) else { return Ok(None) };
+        let Some(value) = self.present(object, key) else {
+            return Ok(None);
+        };
         match value.as_f64() {
             Some(number) if number > 0.0 && number.is_finite() => Ok(Some(number)),
             _ => Err(self.fault(key, "a positive number", value)),
@@ -186,7 +222,9 @@ impl Keys<'_> {
     fn flag(&self, key: &str) -> Result<bool> {
         match self.present(self.json, key) {
             None => Ok(false),
-            Some(value) => value.as_bool().ok_or_else(|| self.fault(key, "true or false", value)),
+            Some(value) => value
+                .as_bool()
+                .ok_or_else(|| self.fault(key, "true or false", value)),
         }
     }
 
@@ -194,33 +232,63 @@ impl Keys<'_> {
     fn rope(&self) -> Result<RopeConfig> {
         let newer = self.present(self.json, "rope_parameters");
         let scaling = newer.or_else(|| self.present(self.json, "rope_scaling"));
-        let key = if newer.is_some() { "rope_parameters" } else { "rope_scaling" };
-        let theta = match newer.map(|object| self.number(object, "rope_theta")).transpose()?.flatten() {
+        let key = if newer.is_some() {
+            "rope_parameters"
+        } else {
+            "rope_scaling"
+        };
+        let theta = match newer
+            .map(|object| self.number(object, "rope_theta"))
+            .transpose()?
+            .flatten()
+        {
             Some(theta) => theta,
             None => self.number(self.json, "rope_theta")?.unwrap_or(10_000.0),
         };
-        let partial = match newer.map(|object| self.number(object, "partial_rotary_factor")).transpose()?.flatten() {
+        let partial = match newer
+            .map(|object| self.number(object, "partial_rotary_factor"))
+            .transpose()?
+            .flatten()
+        {
             Some(factor) => Some(factor),
             None => self.number(self.json, "partial_rotary_factor")?,
         };
         if let Some(factor) = partial.filter(|factor| *factor != 1.0) {
             return Err(self.fault("partial_rotary_factor", "1", factor));
         }
-        let Some(object) = scaling else { return Ok(RopeConfig { theta, scaling: RopeScaling::Default }) };
-        let name = object.get("rope_type").or_else(|| object.get("type")).and_then(Value::as_str).unwrap_or("default");
+        let Some(object) = scaling else {
+            return Ok(RopeConfig {
+                theta,
+                scaling: RopeScaling::Default,
+            });
+        };
+        let name = object
+            .get("rope_type")
+            .or_else(|| object.get("type"))
+            .and_then(Value::as_str)
+            .unwrap_or("default");
         let need = |field: &str| -> Result<f64> {
-            self.number(object, field)?.ok_or_else(|| self.fault(&format!("{key}.{field}"), "a positive number", "absent"))
+            self.number(object, field)?
+                .ok_or_else(|| self.fault(&format!("{key}.{field}"), "a positive number", "absent"))
         };
         let scaling = match name {
             "default" => RopeScaling::Default,
-            "linear" => RopeScaling::Linear { factor: need("factor")? },
+            "linear" => RopeScaling::Linear {
+                factor: need("factor")?,
+            },
             "llama3" => RopeScaling::Llama3 {
                 factor: need("factor")?,
                 low_freq_factor: need("low_freq_factor")?,
                 high_freq_factor: need("high_freq_factor")?,
                 original_max_position_embeddings: need("original_max_position_embeddings")?,
             },
-            other => return Err(self.fault(&format!("{key}.rope_type"), "`default`, `linear` or `llama3`", format!("`{other}`"))),
+            other => {
+                return Err(self.fault(
+                    &format!("{key}.rope_type"),
+                    "`default`, `linear` or `llama3`",
+                    format!("`{other}`"),
+                ))
+            }
         };
         Ok(RopeConfig { theta, scaling })
     }
@@ -243,34 +311,65 @@ mod tests {
     #[test]
     fn absent_keys_take_the_family_defaults() {
         let config = parse(json!({})).unwrap();
-        assert_eq!((config.num_key_value_heads, config.head_dim, config.max_position_embeddings), (8, 8, 2048));
-        assert_eq!((config.rms_norm_eps, config.tie_word_embeddings), (1e-6, false));
-        assert_eq!(config.rope, RopeConfig { theta: 10_000.0, scaling: RopeScaling::Default });
+        assert_eq!(
+            (
+                config.num_key_value_heads,
+                config.head_dim,
+                config.max_position_embeddings
+            ),
+            (8, 8, 2048)
+        );
+        assert_eq!(
+            (config.rms_norm_eps, config.tie_word_embeddings),
+            (1e-6, false)
+        );
+        assert_eq!(
+            config.rope,
+            RopeConfig {
+                theta: 10_000.0,
+                scaling: RopeScaling::Default
+            }
+        );
     }
 
     #[test]
     fn older_and_newer_rope_keys_mean_the_same() {
-        let older = parse(json!({"rope_theta": 5e5, "rope_scaling": {"type": "linear", "factor": 4.0}})).unwrap();
-        let newer = parse(json!({"rope_parameters": {"rope_theta": 5e5, "rope_type": "linear", "factor": 4}})).unwrap();
+        let older =
+            parse(json!({"rope_theta": 5e5, "rope_scaling": {"type": "linear", "factor": 4.0}}))
+                .unwrap();
+        let newer = parse(
+            json!({"rope_parameters": {"rope_theta": 5e5, "rope_type": "linear", "factor": 4}}),
+        )
+        .unwrap();
         assert_eq!(older.rope, newer.rope);
         assert_eq!(older.rope.scaling, RopeScaling::Linear { factor: 4.0 });
     }
 
     #[test]
     fn an_unknown_rope_type_and_an_unknown_architecture_are_named() {
-        let rope = parse(json!({"rope_scaling": {"rope_type": "yarn", "factor": 2.0}})).unwrap_err();
+        let rope =
+            parse(json!({"rope_scaling": {"rope_type": "yarn", "factor": 2.0}})).unwrap_err();
         assert_eq!(rope.to_string(), "`m/config.json`: `rope_scaling.rope_type` is `yarn`, expected `default`, `linear` or `llama3`");
         let family = parse(json!({"model_type": "mamba"})).unwrap_err();
-        assert_eq!(family.to_string(), "`m/config.json`: architecture `mamba` is not supported, expected one of `llama`");
+        assert_eq!(
+            family.to_string(),
+            "`m/config.json`: architecture `mamba` is not supported, expected one of `llama`"
+        );
     }
 
     #[test]
     fn values_that_cannot_be_used_are_named() {
         let zero = parse(json!({"num_attention_heads": 0})).unwrap_err();
-        assert_eq!(zero.to_string(), "`m/config.json`: `num_attention_heads` is 0, expected a positive whole number");
+        assert_eq!(
+            zero.to_string(),
+            "`m/config.json`: `num_attention_heads` is 0, expected a positive whole number"
+        );
         let heads = parse(json!({"num_key_value_heads": 3})).unwrap_err();
         assert_eq!(heads.to_string(), "`m/config.json`: `num_key_value_heads` is 3, expected a divisor of `num_attention_heads` 8");
         let act = parse(json!({"hidden_act": "gelu"})).unwrap_err();
-        assert_eq!(act.to_string(), "`m/config.json`: `hidden_act` is `gelu`, expected `silu`");
+        assert_eq!(
+            act.to_string(),
+            "`m/config.json`: `hidden_act` is `gelu`, expected `silu`"
+        );
     }
 }

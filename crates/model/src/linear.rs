@@ -29,7 +29,10 @@ pub struct LoraPass<'a> {
 
 impl LoraPass<'_> {
     /// A pass of the base alone.
-    pub const BASE: LoraPass<'static> = LoraPass { adapter: None, dropout: None };
+    pub const BASE: LoraPass<'static> = LoraPass {
+        adapter: None,
+        dropout: None,
+    };
 }
 
 impl Linear {
@@ -66,7 +69,9 @@ impl Linear {
         if let Some(bias) = &self.bias {
             y = y.broadcast_add(bias)?;
         }
-        let Some(pair) = pass.adapter.and_then(|a| a.pair(&self.path)) else { return Ok(y) };
+        let Some(pair) = pass.adapter.and_then(|a| a.pair(&self.path)) else {
+            return Ok(y);
+        };
         let low = self.dropped(x, pass)?.matmul(&like(&pair.a, x)?.t()?)?;
         Ok((y + (low.matmul(&like(&pair.b, x)?.t()?)? * pair.scale)?)?)
     }
@@ -77,8 +82,16 @@ impl Linear {
     ///
     /// # Errors
     /// When the tensor library fails.
-    pub fn lora_gradients(&self, x: &Tensor, grad: &Tensor, pass: LoraPass<'_>, gradients: &mut Gradients) -> Result<()> {
-        let Some(pair) = pass.adapter.and_then(|a| a.pair(&self.path)) else { return Ok(()) };
+    pub fn lora_gradients(
+        &self,
+        x: &Tensor,
+        grad: &Tensor,
+        pass: LoraPass<'_>,
+        gradients: &mut Gradients,
+    ) -> Result<()> {
+        let Some(pair) = pass.adapter.and_then(|a| a.pair(&self.path)) else {
+            return Ok(());
+        };
         let x = self.dropped(x, pass)?;
         let low = x.matmul(&like(&pair.a, &x)?.t()?)?;
         let d_low = low_rank_gradient(grad, pair)?;
@@ -94,7 +107,9 @@ impl Linear {
     /// When the tensor library fails.
     pub fn input_gradient(&self, grad: &Tensor, pass: LoraPass<'_>) -> Result<Tensor> {
         let d_x = frozen_product(grad, &self.weight)?;
-        let Some(pair) = pass.adapter.and_then(|a| a.pair(&self.path)) else { return Ok(d_x) };
+        let Some(pair) = pass.adapter.and_then(|a| a.pair(&self.path)) else {
+            return Ok(d_x);
+        };
         let through = low_rank_gradient(grad, pair)?.matmul(&like(&pair.a, grad)?)?;
         Ok((d_x + self.dropped(&through, pass)?)?)
     }
@@ -104,13 +119,20 @@ impl Linear {
     /// # Errors
     /// When the tensor library fails.
     pub fn folded(&self, adapter: &Adapter, sign: f64) -> Result<Self> {
-        let Some(pair) = adapter.pair(&self.path) else { return Ok(self.clone()) };
-        Ok(Self { weight: fold(&self.weight, pair, sign)?, ..self.clone() })
+        let Some(pair) = adapter.pair(&self.path) else {
+            return Ok(self.clone());
+        };
+        Ok(Self {
+            weight: fold(&self.weight, pair, sign)?,
+            ..self.clone()
+        })
     }
 
     /// Dropout is its own transpose, so forward and backward both multiply by the mask.
     fn dropped(&self, x: &Tensor, pass: LoraPass<'_>) -> Result<Tensor> {
-        let Some((dropout, keys)) = pass.dropout else { return Ok(x.clone()) };
+        let Some((dropout, keys)) = pass.dropout else {
+            return Ok(x.clone());
+        };
         Ok(x.mul(&dropout.mask(&self.path, keys, x.dim(1)?, x.dtype(), x.device())?)?)
     }
 }
@@ -123,7 +145,9 @@ pub(crate) fn fold(weight: &Tensor, pair: &LoraPair, sign: f64) -> Result<Tensor
 
 /// A product with a frozen weight: its operands in the weight's number format, its result in that of `x`.
 fn frozen_product(x: &Tensor, weight: &Tensor) -> Result<Tensor> {
-    Ok(x.to_dtype(weight.dtype())?.matmul(weight)?.to_dtype(x.dtype())?)
+    Ok(x.to_dtype(weight.dtype())?
+        .matmul(weight)?
+        .to_dtype(x.dtype())?)
 }
 
 /// scale · grad · B: (T, r).

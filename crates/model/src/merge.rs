@@ -49,18 +49,24 @@ pub fn write_merged(base: &Path, adapter: &Adapter, output: &Path) -> Result<()>
         let mut tensors: Vec<(String, Tensor)> = Vec::with_capacity(names.len());
         for name in names {
             let mut tensor = weights.stored(&name, &Device::Cpu)?;
-            if let Some(pair) = name.strip_suffix(".weight").and_then(|module| adapter.pair(module)) {
+            if let Some(pair) = name
+                .strip_suffix(".weight")
+                .and_then(|module| adapter.pair(module))
+            {
                 tensor = fold(&tensor, pair, 1.0)?;
             }
             tensors.push((name, tensor));
         }
         let format = HashMap::from([("format".to_owned(), "pt".to_owned())]);
-        let bytes = safetensors::serialize(tensors, Some(format)).map_err(candle_core::Error::from)?;
+        let bytes =
+            safetensors::serialize(tensors, Some(format)).map_err(candle_core::Error::from)?;
         write_whole(&output.join(path.file_name().unwrap_or_default()), &bytes)?;
     }
     for entry in std::fs::read_dir(base).map_err(io(base))? {
         let path = entry.map_err(io(base))?.path();
-        let weights = path.extension().is_some_and(|e| matches!(e.to_str(), Some("safetensors" | "bin" | "gguf")));
+        let weights = path
+            .extension()
+            .is_some_and(|e| matches!(e.to_str(), Some("safetensors" | "bin" | "gguf")));
         if path.is_file() && !weights {
             let bytes = std::fs::read(&path).map_err(io(&path))?;
             write_whole(&output.join(path.file_name().unwrap_or_default()), &bytes)?;

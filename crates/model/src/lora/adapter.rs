@@ -48,7 +48,14 @@ impl Adapter {
             let values = initial_values(config.init_lora_weights, rank, inputs, &mut rng);
             let a = Tensor::from_vec(values, (rank, inputs), decoder.device())?;
             let b = Tensor::zeros((outputs, rank), DType::F32, decoder.device())?;
-            pairs.insert(path.to_owned(), LoraPair { a, b, scale: config.scale(path)? });
+            pairs.insert(
+                path.to_owned(),
+                LoraPair {
+                    a,
+                    b,
+                    scale: config.scale(path)?,
+                },
+            );
         }
         Self::from_pairs(decoder, config, pairs)
     }
@@ -57,10 +64,17 @@ impl Adapter {
     ///
     /// # Errors
     /// When there are none.
-    pub(crate) fn from_pairs(decoder: &Decoder, config: LoraConfig, pairs: BTreeMap<String, LoraPair>) -> Result<Self> {
+    pub(crate) fn from_pairs(
+        decoder: &Decoder,
+        config: LoraConfig,
+        pairs: BTreeMap<String, LoraPair>,
+    ) -> Result<Self> {
         if pairs.is_empty() {
             let found = config.target_modules.to_string();
-            return Err(ModelError::NoTargets { found, available: leaf_names(decoder) });
+            return Err(ModelError::NoTargets {
+                found,
+                available: leaf_names(decoder),
+            });
         }
         Ok(Self { config, pairs })
     }
@@ -82,7 +96,9 @@ impl Adapter {
 
     /// Every tensor with its PEFT key, sorted by key; f32.
     pub fn tensors(&self) -> impl Iterator<Item = (String, &Tensor)> {
-        self.pairs.iter().flat_map(|(path, pair)| [(a_key(path), &pair.a), (b_key(path), &pair.b)])
+        self.pairs
+            .iter()
+            .flat_map(|(path, pair)| [(a_key(path), &pair.a), (b_key(path), &pair.b)])
     }
 
     /// Replaces a tensor.
@@ -140,23 +156,37 @@ pub(crate) fn b_key(path: &str) -> String {
 /// The layer path and factor that a PEFT key names.
 pub(crate) fn split_key(key: &str) -> Option<(&str, Factor)> {
     let rest = key.strip_prefix("base_model.model.")?;
-    let a = rest.strip_suffix(".lora_A.weight").map(|path| (path, Factor::A));
-    a.or_else(|| rest.strip_suffix(".lora_B.weight").map(|path| (path, Factor::B)))
+    let a = rest
+        .strip_suffix(".lora_A.weight")
+        .map(|path| (path, Factor::A));
+    a.or_else(|| {
+        rest.strip_suffix(".lora_B.weight")
+            .map(|path| (path, Factor::B))
+    })
 }
 
 fn leaf_names(decoder: &Decoder) -> String {
-    let names: std::collections::BTreeSet<String> =
-        decoder.linears().map(|l| format!("`{}`", l.path().rsplit('.').next().unwrap_or_default())).collect();
+    let names: std::collections::BTreeSet<String> = decoder
+        .linears()
+        .map(|l| format!("`{}`", l.path().rsplit('.').next().unwrap_or_default()))
+        .collect();
     names.into_iter().collect::<Vec<_>>().join(", ")
 }
 
 /// Source: PEFT's `reset_lora_parameters`; kaiming_uniform with a = √5 is uniform in ±1/√in.
-fn initial_values(init: InitLoraWeights, rank: usize, inputs: usize, rng: &mut ChaCha8Rng) -> Vec<f32> {
+fn initial_values(
+    init: InitLoraWeights,
+    rank: usize,
+    inputs: usize,
+    rng: &mut ChaCha8Rng,
+) -> Vec<f32> {
     let count = rank * inputs;
     match init {
         InitLoraWeights::Kaiming => {
             let bound = 1.0 / (inputs as f32).sqrt();
-            (0..count).map(|_| rng.random_range(-bound..bound)).collect()
+            (0..count)
+                .map(|_| rng.random_range(-bound..bound))
+                .collect()
         }
         InitLoraWeights::Gaussian => (0..count).map(|_| normal(rng) / rank as f32).collect(),
     }

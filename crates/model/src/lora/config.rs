@@ -24,7 +24,9 @@ impl TargetModules {
         match self {
             Self::AllLinear => Ok(path != "lm_head"),
             Self::Names(names) => Ok(names.iter().any(|name| ends_in(path, name))),
-            Self::Pattern(pattern) => Ok(regex("target_modules", pattern, &format!("^(?:{pattern})$"))?.is_match(path)),
+            Self::Pattern(pattern) => {
+                Ok(regex("target_modules", pattern, &format!("^(?:{pattern})$"))?.is_match(path))
+            }
         }
     }
 }
@@ -99,9 +101,17 @@ impl LoraConfig {
     /// # Errors
     /// When a pattern is not a regular expression.
     pub fn adapts(&self, path: &str) -> Result<bool> {
-        let excluded = self.exclude_modules.as_ref().map(|m| m.contains(path)).transpose()?.unwrap_or(false);
+        let excluded = self
+            .exclude_modules
+            .as_ref()
+            .map(|m| m.contains(path))
+            .transpose()?
+            .unwrap_or(false);
+        // As in PEFT, a layer named by its whole path is adapted whatever its block.
+        let by_path = matches!(&self.target_modules, TargetModules::Names(names) if names.iter().any(|name| name == path));
         let in_layer = match (&self.layers_to_transform, layer_index(path)) {
             (None, _) => true,
+            _ if by_path => true,
             (Some(layers), Some(index)) => layers.contains(&index),
             (Some(_), None) => false,
         };
@@ -121,9 +131,14 @@ impl LoraConfig {
     /// # Errors
     /// When a pattern is not a regular expression.
     pub fn scale(&self, path: &str) -> Result<f64> {
-        let alpha = first_match("alpha_pattern", &self.alpha_pattern, path)?.unwrap_or(self.lora_alpha);
+        let alpha =
+            first_match("alpha_pattern", &self.alpha_pattern, path)?.unwrap_or(self.lora_alpha);
         let rank = self.rank(path)? as f64;
-        Ok(if self.use_rslora { alpha / rank.sqrt() } else { alpha / rank })
+        Ok(if self.use_rslora {
+            alpha / rank.sqrt()
+        } else {
+            alpha / rank
+        })
     }
 }
 
@@ -132,7 +147,11 @@ impl LoraConfig {
 /// Source: `get_pattern_key` of PEFT.
 fn first_match<T: Copy>(key: &str, patterns: &[(String, T)], path: &str) -> Result<Option<T>> {
     for (pattern, value) in patterns {
-        let whole = if pattern.starts_with('^') { pattern.clone() } else { format!(r"^(.*\.)?({pattern})$") };
+        let whole = if pattern.starts_with('^') {
+            pattern.clone()
+        } else {
+            format!(r"^(.*\.)?({pattern})$")
+        };
         if regex(key, pattern, &whole)?.is_match(path) {
             return Ok(Some(*value));
         }
@@ -141,11 +160,18 @@ fn first_match<T: Copy>(key: &str, patterns: &[(String, T)], path: &str) -> Resu
 }
 
 fn regex(key: &str, pattern: &str, whole: &str) -> Result<Regex> {
-    Regex::new(whole).map_err(|source| ModelError::Pattern { key: key.into(), pattern: pattern.into(), source: Box::new(source) })
+    Regex::new(whole).map_err(|source| ModelError::Pattern {
+        key: key.into(),
+        pattern: pattern.into(),
+        source: Box::new(source),
+    })
 }
 
 fn ends_in(path: &str, name: &str) -> bool {
-    path == name || path.strip_suffix(name).is_some_and(|rest| rest.ends_with('.'))
+    path == name
+        || path
+            .strip_suffix(name)
+            .is_some_and(|rest| rest.ends_with('.'))
 }
 
 /// The block number in a path such as `model.layers.3.mlp.up_proj`.
@@ -161,13 +187,19 @@ mod tests {
 
     #[test]
     fn names_match_whole_path_parts_and_patterns_match_whole_paths() {
-        let names = |list: &[&str]| TargetModules::Names(list.iter().map(|s| s.to_string()).collect());
+        let names =
+            |list: &[&str]| TargetModules::Names(list.iter().map(|s| s.to_string()).collect());
         assert!(names(&["q_proj"]).contains(Q).unwrap());
         assert!(names(&["self_attn.q_proj"]).contains(Q).unwrap());
         assert!(!names(&["proj"]).contains(Q).unwrap());
-        assert!(TargetModules::Pattern(r".*\.(q|v)_proj".into()).contains(Q).unwrap());
+        assert!(TargetModules::Pattern(r".*\.(q|v)_proj".into())
+            .contains(Q)
+            .unwrap());
         assert!(!TargetModules::Pattern("q_proj".into()).contains(Q).unwrap());
-        assert!(TargetModules::AllLinear.contains(Q).unwrap() && !TargetModules::AllLinear.contains("lm_head").unwrap());
+        assert!(
+            TargetModules::AllLinear.contains(Q).unwrap()
+                && !TargetModules::AllLinear.contains("lm_head").unwrap()
+        );
     }
 
     #[test]
@@ -176,13 +208,20 @@ mod tests {
             r: 4,
             lora_alpha: 8.0,
             use_rslora: true,
-            rank_pattern: vec![("k_proj".into(), 2), (r"layers\.1\..*".into(), 9), ("q_proj".into(), 3)],
+            rank_pattern: vec![
+                ("k_proj".into(), 2),
+                (r"layers\.1\..*".into(), 9),
+                ("q_proj".into(), 3),
+            ],
             alpha_pattern: vec![("^model.layers.1".into(), 6.0)],
             ..LoraConfig::default()
         };
         assert_eq!(config.rank(Q).unwrap(), 9);
         assert_eq!(config.scale(Q).unwrap(), 2.0);
-        assert_eq!(config.scale("model.layers.0.self_attn.q_proj").unwrap(), 8.0 / 3f64.sqrt());
+        assert_eq!(
+            config.scale("model.layers.0.self_attn.q_proj").unwrap(),
+            8.0 / 3f64.sqrt()
+        );
     }
 
     #[test]
@@ -200,6 +239,8 @@ mod tests {
     #[test]
     fn a_bad_pattern_is_named() {
         let error = TargetModules::Pattern("(".into()).contains(Q).unwrap_err();
-        assert!(error.to_string().starts_with("`target_modules`: `(` is not a regular expression"));
+        assert!(error
+            .to_string()
+            .starts_with("`target_modules`: `(` is not a regular expression"));
     }
 }

@@ -28,15 +28,31 @@ impl Dropout {
     /// A mask of zeros and `1 / (1 − rate)` for the input of `module`.
     ///
     /// Shapes: (T, width) out, T the number of keys.
-    pub fn mask(&self, module: &str, keys: &[TokenKey], width: usize, dtype: DType, device: &Device) -> Result<Tensor> {
+    pub fn mask(
+        &self,
+        module: &str,
+        keys: &[TokenKey],
+        width: usize,
+        dtype: DType,
+        device: &Device,
+    ) -> Result<Tensor> {
         let kept = 1.0 / (1.0 - self.rate);
         let threshold = (f64::from(self.rate) * 2f64.powi(32)) as u64;
-        let run = [self.seed, self.step].into_iter().fold(name_key(module), combine);
+        let run = [self.seed, self.step]
+            .into_iter()
+            .fold(name_key(module), combine);
         let mut values = Vec::with_capacity(keys.len() * width);
         for key in keys {
-            let token = combine(combine(run, self.first_row + key.row as u64), key.position as u64);
+            let token = combine(
+                combine(run, self.first_row + key.row as u64),
+                key.position as u64,
+            );
             values.extend((0..width as u64).map(|feature| {
-                if combine(token, feature) >> 32 < threshold { 0.0 } else { kept }
+                if combine(token, feature) >> 32 < threshold {
+                    0.0
+                } else {
+                    kept
+                }
             }));
         }
         Tensor::from_vec(values, (keys.len(), width), device)?.to_dtype(dtype)
@@ -45,12 +61,16 @@ impl Dropout {
 
 /// FNV-1a of a module's name.
 pub(crate) fn name_key(name: &str) -> u64 {
-    name.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
+    name.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+    })
 }
 
 /// SplitMix64's finaliser over a running key (Steele et al. 2014).
 fn combine(key: u64, value: u64) -> u64 {
-    let mut z = key.wrapping_add(value.wrapping_mul(0xff51_afd7_ed55_8ccd)).wrapping_add(0x9e37_79b9_7f4a_7c15);
+    let mut z = key
+        .wrapping_add(value.wrapping_mul(0xff51_afd7_ed55_8ccd))
+        .wrapping_add(0x9e37_79b9_7f4a_7c15);
     z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
     z ^ (z >> 31)
@@ -61,24 +81,49 @@ mod tests {
     use super::*;
 
     fn mask(step: u64, first_row: u64, keys: &[TokenKey]) -> Vec<Vec<f32>> {
-        let dropout = Dropout { rate: 0.25, seed: 7, step, first_row };
-        dropout.mask("model.layers.0.mlp.up_proj", keys, 64, DType::F32, &Device::Cpu).unwrap().to_vec2().unwrap()
+        let dropout = Dropout {
+            rate: 0.25,
+            seed: 7,
+            step,
+            first_row,
+        };
+        dropout
+            .mask(
+                "model.layers.0.mlp.up_proj",
+                keys,
+                64,
+                DType::F32,
+                &Device::Cpu,
+            )
+            .unwrap()
+            .to_vec2()
+            .unwrap()
     }
 
     #[test]
     fn a_token_keeps_its_mask_wherever_its_row_stands() {
-        let late = TokenKey { row: 3, position: 5 };
-        let early = TokenKey { row: 1, position: 5 };
+        let late = TokenKey {
+            row: 3,
+            position: 5,
+        };
+        let early = TokenKey {
+            row: 1,
+            position: 5,
+        };
         assert_eq!(mask(2, 0, &[early, late])[1], mask(2, 2, &[early])[0]);
         assert_ne!(mask(2, 0, &[late]), mask(3, 0, &[late]));
     }
 
     #[test]
     fn the_rate_is_the_share_of_zeros_and_the_mean_is_kept() {
-        let keys: Vec<_> = (0..500).map(|position| TokenKey { row: 0, position }).collect();
+        let keys: Vec<_> = (0..500)
+            .map(|position| TokenKey { row: 0, position })
+            .collect();
         let values: Vec<f32> = mask(0, 0, &keys).concat();
         let zeros = values.iter().filter(|v| **v == 0.0).count() as f64 / values.len() as f64;
         assert!((zeros - 0.25).abs() < 0.01, "{zeros}");
-        assert!(values.iter().all(|v| *v == 0.0 || (*v - 4.0 / 3.0).abs() < 1e-6));
+        assert!(values
+            .iter()
+            .all(|v| *v == 0.0 || (*v - 4.0 / 3.0).abs() < 1e-6));
     }
 }

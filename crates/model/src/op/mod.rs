@@ -5,8 +5,8 @@
 pub mod attention;
 pub mod cross_entropy;
 pub mod dropout;
+#[cfg(test)]
+pub(crate) mod finite_difference;
 pub mod rms_norm;
 pub mod rope;
 pub mod swiglu;
-#[cfg(test)]
-pub(crate) mod finite_difference;
