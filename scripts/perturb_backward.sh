@@ -27,7 +27,7 @@ perturb() {
     cp "$copy/kept" "$file"
 }
 
-perturb 'RMSNorm' op/rms_norm.rs 'scaled.broadcast_mul(&inverse)?' '(scaled.broadcast_mul(&inverse)? * 1.01)?'
+perturb 'RMSNorm' op/rms_norm.rs '.broadcast_mul(&inverse)?' '.affine(1.01, 0.0)?.broadcast_mul(&inverse)?'
 perturb 'RMSNorm, the mean term' op/rms_norm.rs 'inverse.powf(3.0)?)?' '(inverse.powf(3.0)? * 1.01)?)?'
 perturb 'RoPE' op/rope.rs 'turn(grad, &rotation.cos, &rotation.sin.neg()?)' 'turn(&(grad * 1.01)?, &rotation.cos, &rotation.sin.neg()?)'
 perturb 'SwiGLU, gate' op/swiglu.rs 'Ok((grad.mul(up)?.mul(&slope)?' 'Ok(((grad.mul(up)?.mul(&slope)? * 1.01)?'
@@ -40,6 +40,6 @@ perturb 'linear, input' linear.rs 'let d_x = frozen_product(grad, &self.weight)?
 perturb 'LoRA, A' linear.rs 'd_low.t()?.matmul(&x)?' '(d_low.t()?.matmul(&x)? * 1.01)?'
 perturb 'LoRA, B' linear.rs '(grad.t()?.matmul(&low)? * pair.scale)' '(grad.t()?.matmul(&low)? * (pair.scale * 1.01))'
 perturb 'LoRA, input' linear.rs 'Ok((d_x + self.dropped(&through, pass)?)?)' 'Ok((d_x + (self.dropped(&through, pass)? * 1.01)?)?)'
-perturb 'residual around attention' block.rs 'Ok((d_middle + rms_norm' 'Ok(((d_middle * 1.01)? + rms_norm'
+perturb 'residual around attention' block.rs 'Ok((d_middle + d_input)?)' 'Ok(((d_middle * 1.01)? + d_input)?)'
 perturb 'residual around the MLP' block.rs 'Ok((grad + rms_norm' 'Ok(((grad * 1.01)? + rms_norm'
 exit $missed

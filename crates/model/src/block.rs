@@ -178,19 +178,11 @@ impl Block {
     ) -> Result<Tensor> {
         let (d_middle, projections) =
             self.backward_to_projections(trace, tree, pass, grad, gradients)?;
-        let mut d_normed: Option<Tensor> = None;
-        for (linear, d_out) in [&self.q, &self.k, &self.v].into_iter().zip(&projections) {
-            let part = linear.input_gradient(d_out, pass.lora)?;
-            d_normed = Some(match d_normed {
-                Some(sum) => (sum + part)?,
-                None => part,
-            });
-        }
-        match d_normed {
-            Some(d_normed) => Ok((d_middle
-                + rms_norm::backward(&trace.input, &self.input_norm, self.eps, &d_normed)?)?),
-            None => Ok(d_middle),
-        }
+        let [d_q, d_k, d_v] =
+            projections.map(|(linear, d_out)| linear.input_gradient(&d_out, pass.lora));
+        let d_normed = ((d_q? + d_k?)? + d_v?)?;
+        let d_input = rms_norm::backward(&trace.input, &self.input_norm, self.eps, &d_normed)?;
+        Ok((d_middle + d_input)?)
     }
 
     /// Adds the gradients of the block's adapters; for the lowest block, whose input needs none.
@@ -209,7 +201,7 @@ impl Block {
             .map(|_| ())
     }
 
-    /// The gradient of the residual behind attention, and those of the outputs of q, k and v.
+    /// The gradient of the residual behind attention, and q, k and v with those of their outputs.
     fn backward_to_projections(
         &self,
         trace: &BlockTrace,
@@ -217,7 +209,7 @@ impl Block {
         pass: BlockPass<'_>,
         grad: &Tensor,
         gradients: &mut Gradients,
-    ) -> Result<(Tensor, [Tensor; 3])> {
+    ) -> Result<(Tensor, [(&Linear, Tensor); 3])> {
         let d_middle = self.mlp_backward(trace, pass.lora, grad, gradients)?;
         self.o
             .lora_gradients(&trace.attended, &d_middle, pass.lora, gradients)?;
@@ -229,8 +221,12 @@ impl Block {
             let (_, tokens, _) = d.dims3()?;
             Ok(rope::backward(&d.transpose(0, 1)?, pass.rotation)?.reshape((tokens, ()))?)
         };
-        let projections = [unrotated(&d_q)?, unrotated(&d_k)?, token_major(&d_v)?];
-        for (linear, d_out) in [&self.q, &self.k, &self.v].into_iter().zip(&projections) {
+        let projections = [
+            (&self.q, unrotated(&d_q)?),
+            (&self.k, unrotated(&d_k)?),
+            (&self.v, token_major(&d_v)?),
+        ];
+        for (linear, d_out) in &projections {
             linear.lora_gradients(normed, d_out, pass.lora, gradients)?;
         }
         Ok((d_middle, projections))

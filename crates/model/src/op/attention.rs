@@ -91,10 +91,7 @@ pub fn attend(q: &Tensor, pieces: &[Piece]) -> Result<Tensor> {
             let mut sum: Option<Tensor> = None;
             for (piece, weights) in visible.iter().zip(split_keys(&weights, &visible)?) {
                 let part = weights.matmul(&piece.values)?;
-                sum = Some(match sum {
-                    Some(sum) => (sum + part)?,
-                    None => part,
-                });
+                sum = Some(plus(sum, part)?);
             }
             ungrouped(&sum.ok_or_else(no_pieces)?, len)
         })
@@ -127,10 +124,7 @@ fn attend_backward(q: &Tensor, pieces: &[Piece], grad: &Tensor) -> Result<(Tenso
             .zip(split_keys(&d_scores, &visible)?);
         for (index, (piece, (weights, d_scores))) in visible.iter().zip(parts).enumerate() {
             let part = d_scores.matmul(&piece.keys)?;
-            sum = Some(match sum {
-                Some(sum) => (sum + part)?,
-                None => part,
-            });
+            sum = Some(plus(sum, part)?);
             let unseen = if index + 1 == visible.len() {
                 hidden
             } else {
@@ -240,6 +234,13 @@ fn add_piece(sum: &mut Option<Piece>, piece: Piece) -> Result<()> {
         None => piece,
     });
     Ok(())
+}
+
+fn plus(sum: Option<Tensor>, part: Tensor) -> Result<Tensor> {
+    match sum {
+        Some(sum) => sum + part,
+        None => Ok(part),
+    }
 }
 
 fn scale(q: &Tensor) -> Result<f64> {
