@@ -72,9 +72,7 @@ pub struct BlockPass<'a> {
 impl Block {
     /// All its linear layers.
     pub fn linears(&self) -> [&Linear; 7] {
-        [
-            &self.q, &self.k, &self.v, &self.o, &self.gate, &self.up, &self.down,
-        ]
+        [&self.q, &self.k, &self.v, &self.o, &self.gate, &self.up, &self.down]
     }
 
     /// The same block with every linear layer replaced.
@@ -144,22 +142,8 @@ impl Block {
         let normed = rms_norm::forward(&middle, &self.mlp_norm, self.eps)?;
         let gate = self.gate.forward(&normed, pass.lora)?;
         let up = self.up.forward(&normed, pass.lora)?;
-        let output = (&middle
-            + self
-                .down
-                .forward(&swiglu::forward(&gate, &up)?, pass.lora)?)?;
-        Ok((
-            output,
-            BlockTrace {
-                input: x.clone(),
-                projected,
-                attended,
-                middle,
-                normed,
-                gate,
-                up,
-            },
-        ))
+        let output = (&middle + self.down.forward(&swiglu::forward(&gate, &up)?, pass.lora)?)?;
+        Ok((output, BlockTrace { input: x.clone(), projected, attended, middle, normed, gate, up }))
     }
 
     /// The gradient of the block's input; adds those of its adapters.
@@ -197,8 +181,7 @@ impl Block {
         grad: &Tensor,
         gradients: &mut Gradients,
     ) -> Result<()> {
-        self.backward_to_projections(trace, tree, pass, grad, gradients)
-            .map(|_| ())
+        self.backward_to_projections(trace, tree, pass, grad, gradients).map(|_| ())
     }
 
     /// The gradient of the residual behind attention, and q, k and v with those of their outputs.
@@ -211,8 +194,7 @@ impl Block {
         gradients: &mut Gradients,
     ) -> Result<(Tensor, [(&Linear, Tensor); 3])> {
         let d_middle = self.mlp_backward(trace, pass.lora, grad, gradients)?;
-        self.o
-            .lora_gradients(&trace.attended, &d_middle, pass.lora, gradients)?;
+        self.o.lora_gradients(&trace.attended, &d_middle, pass.lora, gradients)?;
         let d_attended =
             head_major(&self.split_heads(&self.o.input_gradient(&d_middle, pass.lora)?)?)?;
         let Projected { normed, q, k, v } = &trace.projected;
@@ -241,14 +223,11 @@ impl Block {
         gradients: &mut Gradients,
     ) -> Result<Tensor> {
         let activated = swiglu::forward(&trace.gate, &trace.up)?;
-        self.down
-            .lora_gradients(&activated, grad, lora, gradients)?;
+        self.down.lora_gradients(&activated, grad, lora, gradients)?;
         let d_activated = self.down.input_gradient(grad, lora)?;
         let (d_gate, d_up) = swiglu::backward(&trace.gate, &trace.up, &d_activated)?;
-        self.gate
-            .lora_gradients(&trace.normed, &d_gate, lora, gradients)?;
-        self.up
-            .lora_gradients(&trace.normed, &d_up, lora, gradients)?;
+        self.gate.lora_gradients(&trace.normed, &d_gate, lora, gradients)?;
+        self.up.lora_gradients(&trace.normed, &d_up, lora, gradients)?;
         let d_normed =
             (self.gate.input_gradient(&d_gate, lora)? + self.up.input_gradient(&d_up, lora)?)?;
         Ok((grad + rms_norm::backward(&trace.middle, &self.mlp_norm, self.eps, &d_normed)?)?)

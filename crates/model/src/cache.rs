@@ -65,10 +65,7 @@ impl KvCache {
     pub fn remove(&mut self, node: NodeId) -> Result<()> {
         let children = self.node(node)?.children;
         if children > 0 {
-            return Err(fault(
-                node,
-                format!("has {children} children, so it cannot be removed"),
-            ));
+            return Err(fault(node, format!("has {children} children, so it cannot be removed")));
         }
         let removed = self.nodes.get_mut(node.0).and_then(Option::take);
         if let Some(parent) = removed.and_then(|node| node.parent) {
@@ -90,14 +87,7 @@ impl KvCache {
     }
 
     fn insert(&mut self, parent: Option<NodeId>, capacity: usize) -> NodeId {
-        let node = Node {
-            parent,
-            children: 0,
-            first: 0,
-            len: 0,
-            capacity,
-            pieces: Vec::new(),
-        };
+        let node = Node { parent, children: 0, first: 0, len: 0, capacity, pieces: Vec::new() };
         match self.nodes.iter().position(Option::is_none) {
             Some(free) => {
                 self.nodes[free] = Some(node);
@@ -111,10 +101,7 @@ impl KvCache {
     }
 
     fn node(&self, id: NodeId) -> Result<&Node> {
-        self.nodes
-            .get(id.0)
-            .and_then(Option::as_ref)
-            .ok_or_else(|| fault(id, "was removed".into()))
+        self.nodes.get(id.0).and_then(Option::as_ref).ok_or_else(|| fault(id, "was removed".into()))
     }
 
     fn node_mut(&mut self, id: NodeId) -> Result<&mut Node> {
@@ -156,10 +143,7 @@ impl KvCache {
     }
 
     fn has_started_children(&self, id: NodeId) -> bool {
-        self.nodes
-            .iter()
-            .flatten()
-            .any(|node| node.parent == Some(id) && node.len > 0)
+        self.nodes.iter().flatten().any(|node| node.parent == Some(id) && node.len > 0)
     }
 
     /// Writes keys and values behind those that a node already has in a block.
@@ -212,21 +196,12 @@ impl Decoder {
         cache: &mut KvCache,
         additions: &[Addition],
     ) -> Result<Tensor> {
-        let ids: Vec<u32> = additions
-            .iter()
-            .flat_map(|a| a.ids.iter().copied())
-            .collect();
+        let ids: Vec<u32> = additions.iter().flat_map(|a| a.ids.iter().copied()).collect();
         let mut x = self.embed(&ids)?;
         let positions = cache.grow(additions, self)?;
         let rotation = self.rotation(&positions)?;
-        let lora = LoraPass {
-            adapter,
-            dropout: None,
-        };
-        let pass = BlockPass {
-            lora,
-            rotation: &rotation,
-        };
+        let lora = LoraPass { adapter, dropout: None };
+        let pass = BlockPass { lora, rotation: &rotation };
         for (layer, block) in self.blocks.iter().enumerate() {
             let projected = block.project(&x, pass)?;
             for (addition, range) in ranges(additions) {
@@ -236,14 +211,9 @@ impl Decoder {
             let mut gathered = Vec::with_capacity(additions.len());
             for (addition, range) in ranges(additions) {
                 let pieces = cache.lineage(addition.node, layer)?;
-                gathered.push(attend(
-                    &projected.q.narrow(1, range.start, range.len())?,
-                    &pieces,
-                )?);
+                gathered.push(attend(&projected.q.narrow(1, range.start, range.len())?, &pieces)?);
             }
-            x = block
-                .finish(&x, projected, &Tensor::cat(&gathered, 1)?, pass)?
-                .0;
+            x = block.finish(&x, projected, &Tensor::cat(&gathered, 1)?, pass)?.0;
         }
         self.logits_at(&x, ranges(additions).map(|(_, range)| range.end - 1), lora)
     }
@@ -262,19 +232,9 @@ fn empty_pieces(decoder: &Decoder, capacity: usize) -> Result<Vec<Piece>> {
     let config = decoder.config();
     let shape = (config.num_key_value_heads, capacity, config.head_dim);
     let zeros = || Tensor::zeros(shape, decoder.compute_dtype(), decoder.device());
-    (0..config.num_hidden_layers)
-        .map(|_| {
-            Ok(Piece {
-                keys: zeros()?,
-                values: zeros()?,
-            })
-        })
-        .collect()
+    (0..config.num_hidden_layers).map(|_| Ok(Piece { keys: zeros()?, values: zeros()? })).collect()
 }
 
 fn fault(node: NodeId, reason: String) -> ModelError {
-    ModelError::Cache {
-        node: node.0,
-        reason,
-    }
+    ModelError::Cache { node: node.0, reason }
 }

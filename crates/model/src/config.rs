@@ -94,9 +94,7 @@ impl ModelConfig {
         keys.check_architecture()?;
         let hidden_size = keys.required_count("hidden_size")?;
         let num_attention_heads = keys.required_count("num_attention_heads")?;
-        let num_key_value_heads = keys
-            .count("num_key_value_heads")?
-            .unwrap_or(num_attention_heads);
+        let num_key_value_heads = keys.count("num_key_value_heads")?.unwrap_or(num_attention_heads);
         if num_attention_heads % num_key_value_heads != 0 {
             let expected = format!("a divisor of `num_attention_heads` {num_attention_heads}");
             return Err(keys.fault("num_key_value_heads", &expected, num_key_value_heads));
@@ -115,18 +113,12 @@ impl ModelConfig {
         if head_dim % 2 != 0 {
             return Err(keys.fault("head_dim", "an even number", head_dim));
         }
-        let activation = json
-            .get("hidden_act")
-            .and_then(Value::as_str)
-            .unwrap_or("silu");
+        let activation = json.get("hidden_act").and_then(Value::as_str).unwrap_or("silu");
         if !matches!(activation, "silu" | "swish") {
             return Err(keys.fault("hidden_act", "`silu`", format!("`{activation}`")));
         }
         if let Some(quantized) = json.get("quantization_config").filter(|v| !v.is_null()) {
-            let method = quantized
-                .get("quant_method")
-                .and_then(Value::as_str)
-                .unwrap_or("unknown");
+            let method = quantized.get("quant_method").and_then(Value::as_str).unwrap_or("unknown");
             return Err(keys.fault(
                 "quantization_config",
                 "none: f32, f16 or bf16 weights",
@@ -169,11 +161,7 @@ impl Keys<'_> {
 
     fn check_architecture(&self) -> Result<()> {
         let model_type = self.json.get("model_type").and_then(Value::as_str);
-        let class = self
-            .json
-            .get("architectures")
-            .and_then(|v| v.get(0))
-            .and_then(Value::as_str);
+        let class = self.json.get("architectures").and_then(|v| v.get(0)).and_then(Value::as_str);
         let known = match (model_type, class) {
             (Some(name), _) => name == "llama",
             (None, Some(class)) => class == "LlamaForCausalLM",
@@ -205,8 +193,7 @@ impl Keys<'_> {
     }
 
     fn required_count(&self, key: &str) -> Result<usize> {
-        self.count(key)?
-            .ok_or_else(|| self.fault(key, "a positive whole number", "absent"))
+        self.count(key)?.ok_or_else(|| self.fault(key, "a positive whole number", "absent"))
     }
 
     fn number(&self, object: &Value, key: &str) -> Result<Option<f64>> {
@@ -222,9 +209,7 @@ impl Keys<'_> {
     fn flag(&self, key: &str) -> Result<bool> {
         match self.present(self.json, key) {
             None => Ok(false),
-            Some(value) => value
-                .as_bool()
-                .ok_or_else(|| self.fault(key, "true or false", value)),
+            Some(value) => value.as_bool().ok_or_else(|| self.fault(key, "true or false", value)),
         }
     }
 
@@ -232,19 +217,12 @@ impl Keys<'_> {
     fn rope(&self) -> Result<RopeConfig> {
         let newer = self.present(self.json, "rope_parameters");
         let scaling = newer.or_else(|| self.present(self.json, "rope_scaling"));
-        let key = if newer.is_some() {
-            "rope_parameters"
-        } else {
-            "rope_scaling"
-        };
-        let theta = match newer
-            .map(|object| self.number(object, "rope_theta"))
-            .transpose()?
-            .flatten()
-        {
-            Some(theta) => theta,
-            None => self.number(self.json, "rope_theta")?.unwrap_or(10_000.0),
-        };
+        let key = if newer.is_some() { "rope_parameters" } else { "rope_scaling" };
+        let theta =
+            match newer.map(|object| self.number(object, "rope_theta")).transpose()?.flatten() {
+                Some(theta) => theta,
+                None => self.number(self.json, "rope_theta")?.unwrap_or(10_000.0),
+            };
         let partial = match newer
             .map(|object| self.number(object, "partial_rotary_factor"))
             .transpose()?
@@ -257,10 +235,7 @@ impl Keys<'_> {
             return Err(self.fault("partial_rotary_factor", "1", factor));
         }
         let Some(object) = scaling else {
-            return Ok(RopeConfig {
-                theta,
-                scaling: RopeScaling::Default,
-            });
+            return Ok(RopeConfig { theta, scaling: RopeScaling::Default });
         };
         let name = object
             .get("rope_type")
@@ -273,9 +248,7 @@ impl Keys<'_> {
         };
         let scaling = match name {
             "default" => RopeScaling::Default,
-            "linear" => RopeScaling::Linear {
-                factor: need("factor")?,
-            },
+            "linear" => RopeScaling::Linear { factor: need("factor")? },
             "llama3" => RopeScaling::Llama3 {
                 factor: need("factor")?,
                 low_freq_factor: need("low_freq_factor")?,
@@ -312,24 +285,11 @@ mod tests {
     fn absent_keys_take_the_family_defaults() {
         let config = parse(json!({})).unwrap();
         assert_eq!(
-            (
-                config.num_key_value_heads,
-                config.head_dim,
-                config.max_position_embeddings
-            ),
+            (config.num_key_value_heads, config.head_dim, config.max_position_embeddings),
             (8, 8, 2048)
         );
-        assert_eq!(
-            (config.rms_norm_eps, config.tie_word_embeddings),
-            (1e-6, false)
-        );
-        assert_eq!(
-            config.rope,
-            RopeConfig {
-                theta: 10_000.0,
-                scaling: RopeScaling::Default
-            }
-        );
+        assert_eq!((config.rms_norm_eps, config.tie_word_embeddings), (1e-6, false));
+        assert_eq!(config.rope, RopeConfig { theta: 10_000.0, scaling: RopeScaling::Default });
     }
 
     #[test]
@@ -367,9 +327,6 @@ mod tests {
         let heads = parse(json!({"num_key_value_heads": 3})).unwrap_err();
         assert_eq!(heads.to_string(), "`m/config.json`: `num_key_value_heads` is 3, expected a divisor of `num_attention_heads` 8");
         let act = parse(json!({"hidden_act": "gelu"})).unwrap_err();
-        assert_eq!(
-            act.to_string(),
-            "`m/config.json`: `hidden_act` is `gelu`, expected `silu`"
-        );
+        assert_eq!(act.to_string(), "`m/config.json`: `hidden_act` is `gelu`, expected `silu`");
     }
 }

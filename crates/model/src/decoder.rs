@@ -89,20 +89,11 @@ impl Decoder {
     pub fn load(dir: &Path, dtype: BaseDtype, device: &Device) -> Result<Self> {
         let config = ModelConfig::from_folder(dir)?;
         let weights = Weights::open(dir)?;
-        let load = Loader {
-            weights: &weights,
-            config: &config,
-            dtype: dtype.dtype(),
-            device,
-        };
-        let embedding = load.matrix(
-            "model.embed_tokens.weight",
-            config.vocab_size,
-            config.hidden_size,
-        )?;
-        let blocks = (0..config.num_hidden_layers)
-            .map(|layer| load.block(layer))
-            .collect::<Result<_>>()?;
+        let load = Loader { weights: &weights, config: &config, dtype: dtype.dtype(), device };
+        let embedding =
+            load.matrix("model.embed_tokens.weight", config.vocab_size, config.hidden_size)?;
+        let blocks =
+            (0..config.num_hidden_layers).map(|layer| load.block(layer)).collect::<Result<_>>()?;
         let head = match config.tie_word_embeddings {
             true => embedding.clone(),
             false => load.matrix("lm_head.weight", config.vocab_size, config.hidden_size)?,
@@ -136,17 +127,12 @@ impl Decoder {
 
     /// Every linear layer, blocks first and the output head last.
     pub fn linears(&self) -> impl Iterator<Item = &Linear> {
-        self.blocks
-            .iter()
-            .flat_map(Block::linears)
-            .chain(std::iter::once(&self.head))
+        self.blocks.iter().flat_map(Block::linears).chain(std::iter::once(&self.head))
     }
 
     /// The paths of all linear layers, such as `model.layers.0.self_attn.q_proj`.
     pub fn linear_paths(&self) -> Vec<String> {
-        self.linears()
-            .map(|linear| linear.path().to_owned())
-            .collect()
+        self.linears().map(|linear| linear.path().to_owned()).collect()
     }
 
     /// Number of frozen parameters; a tied head counts once.
@@ -155,11 +141,7 @@ impl Decoder {
         let block = |b: &Block| {
             b.linears().into_iter().map(linear).sum::<usize>() + 2 * self.config.hidden_size
         };
-        let head = if self.config.tie_word_embeddings {
-            0
-        } else {
-            linear(&self.head)
-        };
+        let head = if self.config.tie_word_embeddings { 0 } else { linear(&self.head) };
         self.embedding.elem_count()
             + self.blocks.iter().map(block).sum::<usize>()
             + self.config.hidden_size
@@ -183,10 +165,7 @@ impl Decoder {
             dropout: pass.dropout.map(|d| (d, keys.as_slice())),
         };
         let rotation = self.rotation(tree.positions())?;
-        let block_pass = BlockPass {
-            lora,
-            rotation: &rotation,
-        };
+        let block_pass = BlockPass { lora, rotation: &rotation };
         let lowest = adapter.lowest_block().unwrap_or(self.blocks.len());
         let mut saved = Vec::with_capacity(self.blocks.len());
         let mut x = self.embed(tree.ids())?;
@@ -216,20 +195,13 @@ impl Decoder {
         tree: &TokenTree,
         targets: &[Target],
     ) -> Result<Vec<TargetScore>> {
-        let lora = LoraPass {
-            adapter,
-            dropout: None,
-        };
+        let lora = LoraPass { adapter, dropout: None };
         let x = self.hidden(adapter, tree)?;
         let mut scores = Vec::with_capacity(targets.len());
         for chunk in targets.chunks(self.targets_per_chunk()) {
             self.check_targets(chunk)?;
             let logits = self.logits_at(&x, chunk.iter().map(|t| t.position), lora)?;
-            scores.extend(target_scores(
-                &logits,
-                &token_tensor(chunk, &self.device)?,
-                chunk,
-            )?);
+            scores.extend(target_scores(&logits, &token_tensor(chunk, &self.device)?, chunk)?);
         }
         Ok(scores)
     }
@@ -247,25 +219,12 @@ impl Decoder {
         positions: &[usize],
     ) -> Result<Tensor> {
         let x = self.hidden(adapter, tree)?;
-        self.logits_at(
-            &x,
-            positions.iter().copied(),
-            LoraPass {
-                adapter,
-                dropout: None,
-            },
-        )
+        self.logits_at(&x, positions.iter().copied(), LoraPass { adapter, dropout: None })
     }
 
     fn hidden(&self, adapter: Option<&Adapter>, tree: &TokenTree) -> Result<Tensor> {
         let rotation = self.rotation(tree.positions())?;
-        let pass = BlockPass {
-            lora: LoraPass {
-                adapter,
-                dropout: None,
-            },
-            rotation: &rotation,
-        };
+        let pass = BlockPass { lora: LoraPass { adapter, dropout: None }, rotation: &rotation };
         let mut x = self.embed(tree.ids())?;
         for block in &self.blocks {
             x = block.forward(&x, tree, pass)?.0;
@@ -315,14 +274,10 @@ impl Decoder {
             self.check_targets(chunk)?;
             let rows: Vec<u32> = chunk.iter().map(|t| t.position as u32).collect();
             let rows = Tensor::new(rows, &self.device)?;
-            let chunk_keys: Vec<TokenKey> = chunk
-                .iter()
-                .filter_map(|t| keys.get(t.position).copied())
-                .collect();
-            let lora = LoraPass {
-                dropout: lora.dropout.map(|(d, _)| (d, chunk_keys.as_slice())),
-                ..lora
-            };
+            let chunk_keys: Vec<TokenKey> =
+                chunk.iter().filter_map(|t| keys.get(t.position).copied()).collect();
+            let lora =
+                LoraPass { dropout: lora.dropout.map(|(d, _)| (d, chunk_keys.as_slice())), ..lora };
             let input = x.index_select(&rows, 0)?;
             let normed = rms_norm::forward(&input, &self.final_norm, self.config.rms_norm_eps)?;
             let logits = self.head.forward(&normed, lora)?;
@@ -331,15 +286,10 @@ impl Decoder {
             let weights: Vec<f32> = chunk.iter().map(|t| t.weight).collect();
             let weights = Tensor::new(weights, &self.device)?.to_dtype(self.compute)?;
             let d_logits = cross_entropy::backward(&logits, &tokens, &weights)?;
-            self.head
-                .lora_gradients(&normed, &d_logits, lora, gradients)?;
+            self.head.lora_gradients(&normed, &d_logits, lora, gradients)?;
             let d_normed = self.head.input_gradient(&d_logits, lora)?;
-            let d_input = rms_norm::backward(
-                &input,
-                &self.final_norm,
-                self.config.rms_norm_eps,
-                &d_normed,
-            )?;
+            let d_input =
+                rms_norm::backward(&input, &self.final_norm, self.config.rms_norm_eps, &d_normed)?;
             d_x = d_x.index_add(&rows, &d_input, 0)?;
         }
         Ok((scores, d_x))
@@ -354,10 +304,7 @@ impl Decoder {
         positions: impl Iterator<Item = usize>,
         lora: LoraPass<'_>,
     ) -> Result<Tensor> {
-        let rows = Tensor::new(
-            positions.map(|p| p as u32).collect::<Vec<_>>(),
-            &self.device,
-        )?;
+        let rows = Tensor::new(positions.map(|p| p as u32).collect::<Vec<_>>(), &self.device)?;
         let normed = rms_norm::forward(
             &x.index_select(&rows, 0)?,
             &self.final_norm,
@@ -371,16 +318,10 @@ impl Decoder {
     /// Shapes: (T, D) out.
     pub(crate) fn embed(&self, ids: &[u32]) -> Result<Tensor> {
         let vocabulary = self.config.vocab_size;
-        if let Some((position, id)) = ids
-            .iter()
-            .enumerate()
-            .find(|(_, id)| **id as usize >= vocabulary)
+        if let Some((position, id)) =
+            ids.iter().enumerate().find(|(_, id)| **id as usize >= vocabulary)
         {
-            return Err(ModelError::TokenId {
-                id: *id,
-                position,
-                vocabulary,
-            });
+            return Err(ModelError::TokenId { id: *id, position, vocabulary });
         }
         Ok(self
             .embedding
@@ -389,22 +330,13 @@ impl Decoder {
     }
 
     pub(crate) fn rotation(&self, positions: &[usize]) -> Result<Rotation> {
-        Ok(Rotation::new(
-            &self.frequencies,
-            positions,
-            self.compute,
-            &self.device,
-        )?)
+        Ok(Rotation::new(&self.frequencies, positions, self.compute, &self.device)?)
     }
 
     fn check_targets(&self, targets: &[Target]) -> Result<()> {
         let vocabulary = self.config.vocab_size;
         match targets.iter().find(|t| t.token as usize >= vocabulary) {
-            Some(t) => Err(ModelError::TokenId {
-                id: t.token,
-                position: t.position,
-                vocabulary,
-            }),
+            Some(t) => Err(ModelError::TokenId { id: t.token, position: t.position, vocabulary }),
             None => Ok(()),
         }
     }
@@ -431,31 +363,20 @@ fn token_keys(tree: &TokenTree) -> Vec<TokenKey> {
     tree.rows()
         .into_iter()
         .zip(tree.positions())
-        .map(|(row, position)| TokenKey {
-            row,
-            position: *position,
-        })
+        .map(|(row, position)| TokenKey { row, position: *position })
         .collect()
 }
 
 fn token_tensor(targets: &[Target], device: &Device) -> Result<Tensor> {
-    Ok(Tensor::new(
-        targets.iter().map(|t| t.token).collect::<Vec<_>>(),
-        device,
-    )?)
+    Ok(Tensor::new(targets.iter().map(|t| t.token).collect::<Vec<_>>(), device)?)
 }
 
 fn target_scores(logits: &Tensor, tokens: &Tensor, targets: &[Target]) -> Result<Vec<TargetScore>> {
-    let nll: Vec<f64> = cross_entropy::forward(logits, tokens)?
-        .to_dtype(DType::F64)?
-        .to_vec1()?;
+    let nll: Vec<f64> = cross_entropy::forward(logits, tokens)?.to_dtype(DType::F64)?.to_vec1()?;
     let best: Vec<u32> = logits.argmax(1)?.to_vec1()?;
     let scores = nll.into_iter().zip(best).zip(targets);
     Ok(scores
-        .map(|((nll, best), target)| TargetScore {
-            nll,
-            correct: best == target.token,
-        })
+        .map(|((nll, best), target)| TargetScore { nll, correct: best == target.token })
         .collect())
 }
 
@@ -469,13 +390,11 @@ struct Loader<'a> {
 
 impl Loader<'_> {
     fn matrix(&self, name: &str, outputs: usize, inputs: usize) -> Result<Tensor> {
-        self.weights
-            .tensor(name, &[outputs, inputs], self.dtype, self.device)
+        self.weights.tensor(name, &[outputs, inputs], self.dtype, self.device)
     }
 
     fn norm(&self, name: &str) -> Result<Tensor> {
-        self.weights
-            .tensor(name, &[self.config.hidden_size], DType::F32, self.device)
+        self.weights.tensor(name, &[self.config.hidden_size], DType::F32, self.device)
     }
 
     fn linear(&self, path: String, outputs: usize, inputs: usize, biased: bool) -> Result<Linear> {
@@ -495,17 +414,10 @@ impl Loader<'_> {
     fn block(&self, layer: usize) -> Result<Block> {
         let c = self.config;
         let base = format!("model.layers.{layer}");
-        let (queries, groups) = (
-            c.num_attention_heads * c.head_dim,
-            c.num_key_value_heads * c.head_dim,
-        );
+        let (queries, groups) =
+            (c.num_attention_heads * c.head_dim, c.num_key_value_heads * c.head_dim);
         let attention = |name: &str, outputs, inputs| {
-            self.linear(
-                format!("{base}.self_attn.{name}"),
-                outputs,
-                inputs,
-                c.attention_bias,
-            )
+            self.linear(format!("{base}.self_attn.{name}"), outputs, inputs, c.attention_bias)
         };
         let mlp = |name: &str, outputs, inputs| {
             self.linear(format!("{base}.mlp.{name}"), outputs, inputs, c.mlp_bias)

@@ -13,14 +13,9 @@ use crate::{ModelError, Result};
 /// # Errors
 /// When the file cannot be read or is not JSON.
 pub fn read_json(path: &Path) -> Result<Value> {
-    let bytes = std::fs::read(path).map_err(|source| ModelError::Io {
-        path: path.into(),
-        source,
-    })?;
-    serde_json::from_slice(&bytes).map_err(|source| ModelError::Json {
-        path: path.into(),
-        source,
-    })
+    let bytes =
+        std::fs::read(path).map_err(|source| ModelError::Io { path: path.into(), source })?;
+    serde_json::from_slice(&bytes).map_err(|source| ModelError::Json { path: path.into(), source })
 }
 
 /// Writes a file so that a crash leaves either the old one or the new one, never a part.
@@ -28,10 +23,7 @@ pub fn read_json(path: &Path) -> Result<Value> {
 /// # Errors
 /// When the folder cannot be written.
 pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
-    let io = |source| ModelError::Io {
-        path: path.into(),
-        source,
-    };
+    let io = |source| ModelError::Io { path: path.into(), source };
     let mut name = path.file_name().unwrap_or_default().to_owned();
     name.push(format!(".partial-{}", std::process::id()));
     let partial = path.with_file_name(name);
@@ -39,13 +31,11 @@ pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
         file.write_all(bytes)?;
         file.sync_all()
     });
-    written
-        .and_then(|()| std::fs::rename(&partial, path))
-        .map_err(|source| {
-            // The first error is the one worth reporting; a left-over partial file does no harm.
-            let _ = std::fs::remove_file(&partial);
-            io(source)
-        })
+    written.and_then(|()| std::fs::rename(&partial, path)).map_err(|source| {
+        // The first error is the one worth reporting; a left-over partial file does no harm.
+        let _ = std::fs::remove_file(&partial);
+        io(source)
+    })
 }
 
 #[cfg(test)]
@@ -67,9 +57,6 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("c.json");
         std::fs::write(&path, "{\n\"a\": }").unwrap();
-        assert!(read_json(&path)
-            .unwrap_err()
-            .to_string()
-            .contains("c.json:2`: not valid JSON"));
+        assert!(read_json(&path).unwrap_err().to_string().contains("c.json:2`: not valid JSON"));
     }
 }

@@ -15,9 +15,7 @@ pub struct Gradients {
 impl Gradients {
     /// Every gradient with its key, sorted by key.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &Tensor)> {
-        self.tensors
-            .iter()
-            .map(|(key, tensor)| (key.as_str(), tensor))
+        self.tensors.iter().map(|(key, tensor)| (key.as_str(), tensor))
     }
 
     /// The gradient of one tensor.
@@ -43,10 +41,7 @@ impl Gradients {
     /// # Errors
     /// When shapes differ.
     pub fn add(&mut self, other: Self) -> Result<()> {
-        other
-            .tensors
-            .into_iter()
-            .try_for_each(|(key, gradient)| self.accumulate(key, gradient))
+        other.tensors.into_iter().try_for_each(|(key, gradient)| self.accumulate(key, gradient))
     }
 
     /// Multiplies all of them.
@@ -68,11 +63,7 @@ impl Gradients {
         let mut sum = 0.0;
         for tensor in self.tensors.values() {
             // Sum in f64 and in a fixed order: the norm then depends neither on threads nor on the tensors' number.
-            sum += tensor
-                .to_dtype(DType::F64)?
-                .sqr()?
-                .sum_all()?
-                .to_scalar::<f64>()?;
+            sum += tensor.to_dtype(DType::F64)?.sqr()?.sum_all()?.to_scalar::<f64>()?;
         }
         Ok(sum.sqrt())
     }

@@ -29,10 +29,7 @@ pub struct LoraPass<'a> {
 
 impl LoraPass<'_> {
     /// A pass of the base alone.
-    pub const BASE: LoraPass<'static> = LoraPass {
-        adapter: None,
-        dropout: None,
-    };
+    pub const BASE: LoraPass<'static> = LoraPass { adapter: None, dropout: None };
 }
 
 impl Linear {
@@ -122,10 +119,7 @@ impl Linear {
         let Some(pair) = adapter.pair(&self.path) else {
             return Ok(self.clone());
         };
-        Ok(Self {
-            weight: fold(&self.weight, pair, sign)?,
-            ..self.clone()
-        })
+        Ok(Self { weight: fold(&self.weight, pair, sign)?, ..self.clone() })
     }
 
     /// Dropout is its own transpose, so forward and backward both multiply by the mask.
@@ -145,9 +139,7 @@ pub(crate) fn fold(weight: &Tensor, pair: &LoraPair, sign: f64) -> Result<Tensor
 
 /// A product with a frozen weight: its operands in the weight's number format, its result in that of `x`.
 fn frozen_product(x: &Tensor, weight: &Tensor) -> Result<Tensor> {
-    Ok(x.to_dtype(weight.dtype())?
-        .matmul(weight)?
-        .to_dtype(x.dtype())?)
+    Ok(x.to_dtype(weight.dtype())?.matmul(weight)?.to_dtype(x.dtype())?)
 }
 
 /// scale · grad · B: (T, r).

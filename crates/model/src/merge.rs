@@ -49,9 +49,7 @@ pub fn write_merged(base: &Path, adapter: &Adapter, output: &Path) -> Result<()>
         let mut tensors: Vec<(String, Tensor)> = Vec::with_capacity(names.len());
         for name in names {
             let mut tensor = weights.stored(&name, &Device::Cpu)?;
-            if let Some(pair) = name
-                .strip_suffix(".weight")
-                .and_then(|module| adapter.pair(module))
+            if let Some(pair) = name.strip_suffix(".weight").and_then(|module| adapter.pair(module))
             {
                 tensor = fold(&tensor, pair, 1.0)?;
             }

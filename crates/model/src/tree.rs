@@ -18,22 +18,12 @@ pub struct Segment {
 impl Segment {
     /// A segment that continues nothing.
     pub fn root(start: usize, len: usize, row: usize) -> Self {
-        Self {
-            start,
-            len,
-            parent: None,
-            row,
-        }
+        Self { start, len, parent: None, row }
     }
 
     /// A segment whose tokens follow those of `parent`.
     pub fn child(start: usize, len: usize, parent: usize, row: usize) -> Self {
-        Self {
-            start,
-            len,
-            parent: Some(parent),
-            row,
-        }
+        Self { start, len, parent: Some(parent), row }
     }
 
     /// The flat range of the segment's tokens.
@@ -70,10 +60,7 @@ impl TokenTree {
         let mut positions = Vec::with_capacity(ids.len());
         let mut ends: Vec<usize> = Vec::with_capacity(segments.len());
         for (index, segment) in segments.iter().enumerate() {
-            let fault = |reason: String| ModelError::Tree {
-                segment: index,
-                reason,
-            };
+            let fault = |reason: String| ModelError::Tree { segment: index, reason };
             if segment.start != positions.len() {
                 return Err(fault(format!(
                     "starts at token {}, expected {}",
@@ -87,9 +74,7 @@ impl TokenTree {
             let first = match segment.parent {
                 None => 0,
                 Some(parent) => *ends.get(parent).ok_or_else(|| {
-                    fault(format!(
-                        "names parent {parent}, expected an earlier segment"
-                    ))
+                    fault(format!("names parent {parent}, expected an earlier segment"))
                 })?,
             };
             positions.extend(first..first + segment.len);
@@ -97,16 +82,9 @@ impl TokenTree {
         }
         if positions.len() != ids.len() {
             let reason = format!("ends at token {}, expected {}", positions.len(), ids.len());
-            return Err(ModelError::Tree {
-                segment: segments.len().saturating_sub(1),
-                reason,
-            });
+            return Err(ModelError::Tree { segment: segments.len().saturating_sub(1), reason });
         }
-        Ok(Self {
-            ids,
-            segments,
-            positions,
-        })
+        Ok(Self { ids, segments, positions })
     }
 
     /// A tree of one segment.
@@ -135,10 +113,7 @@ impl TokenTree {
 
     /// The row of each token.
     pub fn rows(&self) -> Vec<usize> {
-        self.segments
-            .iter()
-            .flat_map(|s| std::iter::repeat_n(s.row, s.len))
-            .collect()
+        self.segments.iter().flat_map(|s| std::iter::repeat_n(s.row, s.len)).collect()
     }
 
     /// The segment and its ancestors, the oldest first.
@@ -175,19 +150,13 @@ mod tests {
     #[test]
     fn a_gap_and_a_later_parent_are_errors() {
         let gap = TokenTree::new(vec![1, 2, 3], vec![Segment::root(1, 2, 0)]).unwrap_err();
-        assert_eq!(
-            gap.to_string(),
-            "segment 0 of the token tree: starts at token 1, expected 0"
-        );
+        assert_eq!(gap.to_string(), "segment 0 of the token tree: starts at token 1, expected 0");
         let later = TokenTree::new(vec![1, 2], vec![Segment::child(0, 2, 0, 0)]).unwrap_err();
         assert_eq!(
             later.to_string(),
             "segment 0 of the token tree: names parent 0, expected an earlier segment"
         );
         let rest = TokenTree::new(vec![1, 2], vec![Segment::root(0, 1, 0)]).unwrap_err();
-        assert_eq!(
-            rest.to_string(),
-            "segment 0 of the token tree: ends at token 1, expected 2"
-        );
+        assert_eq!(rest.to_string(), "segment 0 of the token tree: ends at token 1, expected 2");
     }
 }

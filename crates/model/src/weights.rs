@@ -42,11 +42,7 @@ impl Weights {
     /// # Errors
     /// When a file is missing or cut short.
     pub fn from_files(dir: &Path, paths: Vec<PathBuf>) -> Result<Self> {
-        let mut weights = Self {
-            dir: dir.into(),
-            files: Vec::new(),
-            home: BTreeMap::new(),
-        };
+        let mut weights = Self { dir: dir.into(), files: Vec::new(), home: BTreeMap::new() };
         for path in paths {
             let mapped = map_safetensors(&path)?;
             for (name, _) in mapped.tensors() {
@@ -70,10 +66,7 @@ impl Weights {
     /// The files and the tensors of each, in the file's order.
     pub fn shards(&self) -> impl Iterator<Item = (&Path, Vec<String>)> {
         self.files.iter().map(|(path, mapped)| {
-            (
-                path.as_path(),
-                mapped.tensors().into_iter().map(|(name, _)| name).collect(),
-            )
+            (path.as_path(), mapped.tensors().into_iter().map(|(name, _)| name).collect())
         })
     }
 
@@ -82,23 +75,13 @@ impl Weights {
     /// # Errors
     /// When it is missing or not a floating-point tensor.
     pub fn stored(&self, name: &str, device: &Device) -> Result<Tensor> {
-        let missing = || ModelError::MissingTensor {
-            path: self.dir.clone(),
-            name: name.into(),
-        };
-        let (path, mapped) = self
-            .home
-            .get(name)
-            .and_then(|file| self.files.get(*file))
-            .ok_or_else(missing)?;
+        let missing = || ModelError::MissingTensor { path: self.dir.clone(), name: name.into() };
+        let (path, mapped) =
+            self.home.get(name).and_then(|file| self.files.get(*file)).ok_or_else(missing)?;
         let view = mapped.get(name).map_err(|_| missing())?;
         if !matches!(view.dtype(), Dtype::F32 | Dtype::F16 | Dtype::BF16) {
             let found = format!("{:?}", view.dtype());
-            return Err(ModelError::WrongDtype {
-                path: path.clone(),
-                name: name.into(),
-                found,
-            });
+            return Err(ModelError::WrongDtype { path: path.clone(), name: name.into(), found });
         }
         Ok(mapped.load(name, device)?)
     }
@@ -129,10 +112,8 @@ impl Weights {
 
 fn shard_paths(dir: &Path, index: &Path) -> Result<Vec<PathBuf>> {
     let json = read_json(index)?;
-    let map = json
-        .get("weight_map")
-        .and_then(|v| v.as_object())
-        .ok_or_else(|| ModelError::Key {
+    let map =
+        json.get("weight_map").and_then(|v| v.as_object()).ok_or_else(|| ModelError::Key {
             path: index.into(),
             key: "weight_map".into(),
             expected: "an object from tensor names to files".into(),

@@ -32,20 +32,10 @@ impl Plain {
         for tensor in weights.values_mut() {
             *tensor = tensor.to_dtype(DType::F32).unwrap();
         }
-        let vars = adapter
-            .tensors()
-            .map(|(k, t)| (k, Var::from_tensor(t).unwrap()))
-            .collect();
-        let scales = adapter
-            .paths()
-            .map(|p| (p.to_owned(), adapter.pair(p).unwrap().scale))
-            .collect();
-        Self {
-            config: ModelConfig::from_folder(&dir).unwrap(),
-            weights,
-            vars,
-            scales,
-        }
+        let vars = adapter.tensors().map(|(k, t)| (k, Var::from_tensor(t).unwrap())).collect();
+        let scales =
+            adapter.paths().map(|p| (p.to_owned(), adapter.pair(p).unwrap().scale)).collect();
+        Self { config: ModelConfig::from_folder(&dir).unwrap(), weights, vars, scales }
     }
 
     fn linear(&self, x: &Tensor, path: &str) -> Result<Tensor> {
@@ -75,27 +65,16 @@ impl Plain {
     /// (tokens, heads·R) as (heads, tokens, R), turned.
     fn heads(&self, y: &Tensor, turned: bool) -> Result<Tensor> {
         let (tokens, width) = (y.dim(0)?, self.config.head_dim);
-        let y = y
-            .reshape((tokens, (), width))?
-            .transpose(0, 1)?
-            .contiguous()?;
+        let y = y.reshape((tokens, (), width))?.transpose(0, 1)?.contiguous()?;
         if !turned {
             return Ok(y);
         }
         let frequencies = frequencies(&self.config.rope, width);
         let angles: Vec<f32> = (0..tokens)
-            .flat_map(|p| {
-                frequencies
-                    .iter()
-                    .chain(&frequencies)
-                    .map(move |f| p as f32 * f)
-            })
+            .flat_map(|p| frequencies.iter().chain(&frequencies).map(move |f| p as f32 * f))
             .collect();
         let angles = Tensor::from_vec(angles, (1, tokens, width), &Device::Cpu)?;
-        let (first, second) = (
-            y.narrow(2, 0, width / 2)?,
-            y.narrow(2, width / 2, width / 2)?,
-        );
+        let (first, second) = (y.narrow(2, 0, width / 2)?, y.narrow(2, width / 2, width / 2)?);
         let half_turned = Tensor::cat(&[second.neg()?, first], 2)?;
         y.broadcast_mul(&angles.cos()?)? + half_turned.broadcast_mul(&angles.sin()?)?
     }
@@ -105,10 +84,11 @@ impl Plain {
         let repeat = self.config.num_attention_heads / self.config.num_key_value_heads;
         let repeated = |y: Tensor| -> Result<Tensor> {
             let (groups, tokens, width) = y.dims3()?;
-            y.unsqueeze(1)?
-                .broadcast_as((groups, repeat, tokens, width))?
-                .contiguous()?
-                .reshape((groups * repeat, tokens, width))
+            y.unsqueeze(1)?.broadcast_as((groups, repeat, tokens, width))?.contiguous()?.reshape((
+                groups * repeat,
+                tokens,
+                width,
+            ))
         };
         let q = self.heads(&self.linear(x, &format!("{base}.q_proj"))?, true)?;
         let k = repeated(self.heads(&self.linear(x, &format!("{base}.k_proj"))?, true)?)?;
@@ -121,10 +101,7 @@ impl Plain {
             (q.matmul(&k.t()?)? / (self.config.head_dim as f64).sqrt())?.broadcast_add(&mask)?;
         let gathered = candle_nn::ops::softmax(&scores, D::Minus1)?.matmul(&v)?;
         self.linear(
-            &gathered
-                .transpose(0, 1)?
-                .contiguous()?
-                .reshape((tokens, ()))?,
+            &gathered.transpose(0, 1)?.contiguous()?.reshape((tokens, ()))?,
             &format!("{base}.o_proj"),
         )
     }
@@ -141,9 +118,7 @@ impl Plain {
                     &format!("{base}.self_attn"),
                 )?)?;
             let normed = self.norm(&x, &format!("{base}.post_attention_layernorm"))?;
-            let gate = self
-                .linear(&normed, &format!("{base}.mlp.gate_proj"))?
-                .silu()?;
+            let gate = self.linear(&normed, &format!("{base}.mlp.gate_proj"))?.silu()?;
             let up = self.linear(&normed, &format!("{base}.mlp.up_proj"))?;
             x = (&x + self.linear(&(gate * up)?, &format!("{base}.mlp.down_proj"))?)?;
         }
@@ -180,9 +155,8 @@ fn hand_written_gradients_equal_autograd_in_every_configuration() {
         let row = &rows(&expected["rows"])[1];
         let plain = Plain::new(name, &adapter);
         let store = plain.nll(row).unwrap().backward().unwrap();
-        let (_, gradients) = decoder
-            .gradients(&adapter, &row.tree(), &row.targets(), &PLAIN)
-            .unwrap();
+        let (_, gradients) =
+            decoder.gradients(&adapter, &row.tree(), &row.targets(), &PLAIN).unwrap();
         assert_eq!(gradients.iter().count(), plain.vars.len());
         for (key, gradient) in gradients.iter() {
             let off = distance(gradient, store.get(&plain.vars[key]).unwrap());

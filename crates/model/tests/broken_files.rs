@@ -38,10 +38,7 @@ fn a_missing_tensor_and_a_wrong_shape_are_named() {
     rewrite(&weights, |t| {
         t.remove("model.layers.1.mlp.up_proj.weight");
     });
-    assert_eq!(
-        message(dir.path()),
-        "`M`: tensor `model.layers.1.mlp.up_proj.weight` is missing"
-    );
+    assert_eq!(message(dir.path()), "`M`: tensor `model.layers.1.mlp.up_proj.weight` is missing");
     rewrite(&weights, |t| {
         t.insert(
             "model.layers.0.self_attn.q_proj.weight".into(),
@@ -104,9 +101,7 @@ fn adapters_that_are_not_plain_lora_or_belong_elsewhere_are_refused() {
         refused(&decoder),
         "`A`: no `adapter_config.json`, so this is not a PEFT adapter folder"
     );
-    adapter(&decoder, LoraConfig::default())
-        .save(dir.path())
-        .unwrap();
+    adapter(&decoder, LoraConfig::default()).save(dir.path()).unwrap();
     let other = load("mha_untied");
     let foreign = refused(&other);
     assert!(
@@ -120,15 +115,8 @@ fn adapters_that_are_not_plain_lora_or_belong_elsewhere_are_refused() {
     assert_eq!(refused(&decoder), "`A/adapter_model.safetensors`: tensor `base_model.model.model.layers.0.mlp.up_proj.lora_B.weight` is missing");
     let path = dir.path().join("adapter_config.json");
     let config = std::fs::read_to_string(&path).unwrap();
-    std::fs::write(
-        &path,
-        config.replace("\"use_dora\": false", "\"use_dora\": true"),
-    )
-    .unwrap();
-    assert_eq!(
-        refused(&decoder),
-        "`A/adapter_config.json`: `use_dora` is true, expected false"
-    );
+    std::fs::write(&path, config.replace("\"use_dora\": false", "\"use_dora\": true")).unwrap();
+    assert_eq!(refused(&decoder), "`A/adapter_config.json`: `use_dora` is true, expected false");
 }
 
 #[test]

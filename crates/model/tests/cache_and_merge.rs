@@ -13,13 +13,7 @@ use tunewise_model::{
 };
 
 fn whole_logits(decoder: &Decoder, adapter: Option<&Adapter>, ids: &[u32]) -> Tensor {
-    decoder
-        .logits(
-            adapter,
-            &TokenTree::single(ids.to_vec()).unwrap(),
-            &[ids.len() - 1],
-        )
-        .unwrap()
+    decoder.logits(adapter, &TokenTree::single(ids.to_vec()).unwrap(), &[ids.len() - 1]).unwrap()
 }
 
 #[test]
@@ -29,20 +23,11 @@ fn cached_continuations_give_the_logits_of_whole_passes() {
     let rows = rows_with_prefix(3, 6, 60);
     let mut cache = KvCache::new();
     let prefix = cache.root(6);
-    let children: Vec<_> = rows
-        .iter()
-        .map(|_| cache.child(prefix, 20).unwrap())
-        .collect();
+    let children: Vec<_> = rows.iter().map(|_| cache.child(prefix, 20).unwrap()).collect();
     // The prefix and the first child's first two tokens come in one call, the rest one token at a time.
     let first = [
-        Addition {
-            node: prefix,
-            ids: rows[0].ids[..6].to_vec(),
-        },
-        Addition {
-            node: children[0],
-            ids: rows[0].ids[6..8].to_vec(),
-        },
+        Addition { node: prefix, ids: rows[0].ids[..6].to_vec() },
+        Addition { node: children[0], ids: rows[0].ids[6..8].to_vec() },
     ];
     let logits = decoder.extend(Some(&adapter), &mut cache, &first).unwrap();
     assert!(
@@ -59,18 +44,10 @@ fn cached_continuations_give_the_logits_of_whole_passes() {
     );
     for step in 0..3 {
         let additions = [
-            Addition {
-                node: children[1],
-                ids: vec![rows[1].ids[6 + step]],
-            },
-            Addition {
-                node: children[2],
-                ids: vec![rows[2].ids[6 + step]],
-            },
+            Addition { node: children[1], ids: vec![rows[1].ids[6 + step]] },
+            Addition { node: children[2], ids: vec![rows[2].ids[6 + step]] },
         ];
-        let logits = decoder
-            .extend(Some(&adapter), &mut cache, &additions)
-            .unwrap();
+        let logits = decoder.extend(Some(&adapter), &mut cache, &additions).unwrap();
         for (n, row) in [1, 2].into_iter().enumerate() {
             let whole = whole_logits(&decoder, Some(&adapter), &rows[row].ids[..7 + step]);
             assert!(
@@ -80,10 +57,7 @@ fn cached_continuations_give_the_logits_of_whole_passes() {
         }
     }
     assert_eq!(
-        (
-            cache.position(children[0]).unwrap(),
-            cache.position(children[1]).unwrap()
-        ),
+        (cache.position(children[0]).unwrap(), cache.position(children[1]).unwrap()),
         (8, 9)
     );
 }
@@ -96,14 +70,7 @@ fn cache_nodes_keep_their_rules() {
     let child = cache.child(root, 2).unwrap();
     let extend = |cache: &mut KvCache, node, ids: &[u32]| {
         decoder
-            .extend(
-                None,
-                cache,
-                &[Addition {
-                    node,
-                    ids: ids.to_vec(),
-                }],
-            )
+            .extend(None, cache, &[Addition { node, ids: ids.to_vec() }])
             .map(|_| ())
             .map_err(|e| e.to_string())
     };
@@ -130,37 +97,22 @@ fn cache_nodes_keep_their_rules() {
     );
     cache.remove(child).unwrap();
     cache.remove(root).unwrap();
-    assert_eq!(
-        extend(&mut cache, root, &[3]),
-        Err("cache node 0: was removed".into())
-    );
+    assert_eq!(extend(&mut cache, root, &[3]), Err("cache node 0: was removed".into()));
 }
 
 #[test]
 fn merged_equals_unmerged_when_scale_is_not_one() {
     let decoder = load("mqa_mlp_bias");
-    let config = LoraConfig {
-        r: 4,
-        lora_alpha: 10.0,
-        ..LoraConfig::default()
-    };
+    let config = LoraConfig { r: 4, lora_alpha: 10.0, ..LoraConfig::default() };
     let adapter = adapter(&decoder, config);
-    assert_eq!(
-        adapter.pair("model.layers.0.mlp.up_proj").unwrap().scale,
-        2.5
-    );
+    assert_eq!(adapter.pair("model.layers.0.mlp.up_proj").unwrap().scale, 2.5);
     let ids = &rows_with_prefix(1, 12, 60)[0].ids;
     let live = whole_logits(&decoder, Some(&adapter), ids);
     let merged = decoder.merged(&adapter).unwrap();
     assert!(distance(&whole_logits(&merged, None, ids), &live) < 1e-5);
     let base = whole_logits(&decoder, None, ids);
     assert!(distance(&live, &base) > 0.05);
-    assert!(
-        distance(
-            &whole_logits(&merged.unmerged(&adapter).unwrap(), None, ids),
-            &base
-        ) < 1e-4
-    );
+    assert!(distance(&whole_logits(&merged.unmerged(&adapter).unwrap(), None, ids), &base) < 1e-4);
 }
 
 #[test]
@@ -171,10 +123,8 @@ fn a_merged_folder_holds_the_merged_model_in_the_base_format() {
         let dir = tempfile::tempdir().unwrap();
         write_merged(&golden("configs").join(name), &adapter, dir.path()).unwrap();
         let files = |path: &std::path::Path| {
-            let mut names: Vec<_> = std::fs::read_dir(path)
-                .unwrap()
-                .map(|e| e.unwrap().file_name())
-                .collect();
+            let mut names: Vec<_> =
+                std::fs::read_dir(path).unwrap().map(|e| e.unwrap().file_name()).collect();
             names.sort();
             names
         };
@@ -183,10 +133,8 @@ fn a_merged_folder_holds_the_merged_model_in_the_base_format() {
         let ids = &rows_with_prefix(1, 12, 60)[0].ids;
         // bf16 keeps eight bits of each merged weight.
         let tolerance = if name == "bfloat16" { 2e-2 } else { 1e-5 };
-        let off = distance(
-            &whole_logits(&read, None, ids),
-            &whole_logits(&decoder, Some(&adapter), ids),
-        );
+        let off =
+            distance(&whole_logits(&read, None, ids), &whole_logits(&decoder, Some(&adapter), ids));
         assert!(off < tolerance, "{name}: {off:e}");
     }
 }
@@ -244,10 +192,8 @@ fn a_bf16_base_stays_close_to_f32() {
     let ids = &rows_with_prefix(1, 12, 60)[0].ids;
     let half = Decoder::load(&dir, BaseDtype::Bf16, &Device::Cpu).unwrap();
     assert_eq!(half.linears().next().unwrap().weight().dtype(), DType::BF16);
-    let off = distance(
-        &whole_logits(&half, None, ids),
-        &whole_logits(&load("bfloat16"), None, ids),
-    );
+    let off =
+        distance(&whole_logits(&half, None, ids), &whole_logits(&load("bfloat16"), None, ids));
     // The weights are the same; only the operands' rounding to eight bits differs.
     assert!(off > 0.0 && off < 2e-2, "{off:e}");
 }

@@ -33,19 +33,11 @@ fn check_rows(
                 correct.as_u64().unwrap()
             );
         }
-        let logits = decoder
-            .logits(adapter, &row.tree(), &[row.ids.len() - 1])
-            .unwrap();
-        let logits: Vec<f64> = logits
-            .to_dtype(DType::F64)
-            .unwrap()
-            .squeeze(0)
-            .unwrap()
-            .to_vec1()
-            .unwrap();
-        for (ours, theirs) in logits
-            .iter()
-            .zip(figures[logits_key].as_array().into_iter().flatten())
+        let logits = decoder.logits(adapter, &row.tree(), &[row.ids.len() - 1]).unwrap();
+        let logits: Vec<f64> =
+            logits.to_dtype(DType::F64).unwrap().squeeze(0).unwrap().to_vec1().unwrap();
+        for (ours, theirs) in
+            logits.iter().zip(figures[logits_key].as_array().into_iter().flatten())
         {
             assert!(
                 (ours - theirs.as_f64().unwrap()).abs() < 1e-4,
@@ -57,10 +49,8 @@ fn check_rows(
 
 #[test]
 fn every_configuration_gives_the_likelihoods_of_transformers() {
-    let mut names: Vec<_> = std::fs::read_dir(golden("configs"))
-        .unwrap()
-        .map(|e| e.unwrap().file_name())
-        .collect();
+    let mut names: Vec<_> =
+        std::fs::read_dir(golden("configs")).unwrap().map(|e| e.unwrap().file_name()).collect();
     names.sort();
     assert_eq!(names.len(), 10);
     for name in names {
@@ -73,13 +63,8 @@ fn every_configuration_gives_the_likelihoods_of_transformers() {
 
 #[test]
 fn peft_adapters_give_peft_logits_live_and_merged() {
-    let cases = [
-        "exclude_names",
-        "exclude_pattern",
-        "layers_to_transform",
-        "rslora_patterns",
-        "scale_two",
-    ];
+    let cases =
+        ["exclude_names", "exclude_pattern", "layers_to_transform", "rslora_patterns", "scale_two"];
     for case in cases {
         println!("{case}");
         let dir = golden("peft_load").join(case);
@@ -99,10 +84,7 @@ fn peft_adapters_give_peft_logits_live_and_merged() {
             .collect();
         assert_eq!(ours.len(), modules.len());
         for (path, scale) in modules {
-            assert!(
-                (adapter.pair(&path).unwrap().scale - scale).abs() < 1e-12,
-                "{path}"
-            );
+            assert!((adapter.pair(&path).unwrap().scale - scale).abs() < 1e-12, "{path}");
         }
         check_rows(&decoder, Some(&adapter), &expected, "nll", "last_logits");
         check_rows(

@@ -19,13 +19,7 @@ const TOLERANCE: f64 = 1e-5;
 
 #[test]
 fn first_gradients_equal_those_of_peft() {
-    for case in [
-        "accumulate_1",
-        "accumulate_4",
-        "mqa_decay",
-        "rslora_patterns",
-        "regex_decay",
-    ] {
+    for case in ["accumulate_1", "accumulate_4", "mqa_decay", "rslora_patterns", "regex_decay"] {
         let dir = golden("peft_steps").join(case);
         let figures = json(&dir.join("case.json"));
         let decoder = Decoder::load(
@@ -69,9 +63,7 @@ fn packed_rows_give_the_loss_and_gradients_of_single_rows() {
     let adapter = adapter(&decoder, LoraConfig::default());
     let rows = rows_with_prefix(4, 0, 60);
     let (tree, targets) = packed(&rows);
-    let (scores, gradients) = decoder
-        .gradients(&adapter, &tree, &targets, &PLAIN)
-        .unwrap();
+    let (scores, gradients) = decoder.gradients(&adapter, &tree, &targets, &PLAIN).unwrap();
     let (nll, alone) = one_by_one(&decoder, &adapter, &rows);
     assert!((total(&scores) - nll).abs() < TOLERANCE * nll);
     assert_close(&gradients, &alone, TOLERANCE);
@@ -86,9 +78,7 @@ fn a_shared_prefix_gives_the_loss_and_gradients_of_a_repeated_one() {
     rows[1].supervised.insert(0, 3);
     assert!(rows.iter().filter(|r| r.supervised.contains(&7)).count() >= 2);
     let (tree, targets) = shared_tree(&rows, 7);
-    let (scores, gradients) = decoder
-        .gradients(&adapter, &tree, &targets, &PLAIN)
-        .unwrap();
+    let (scores, gradients) = decoder.gradients(&adapter, &tree, &targets, &PLAIN).unwrap();
     let (nll, alone) = one_by_one(&decoder, &adapter, &rows);
     assert!((total(&scores) - nll).abs() < TOLERANCE * nll);
     assert_close(&gradients, &alone, TOLERANCE);
@@ -101,10 +91,7 @@ fn two_micro_batches_give_the_gradient_of_one_batch() {
     let rows = rows_with_prefix(6, 2, 60);
     let gradients = |rows: &[support::Row]| {
         let (tree, targets) = packed(rows);
-        decoder
-            .gradients(&adapter, &tree, &targets, &PLAIN)
-            .unwrap()
-            .1
+        decoder.gradients(&adapter, &tree, &targets, &PLAIN).unwrap().1
     };
     let mut halves = gradients(&rows[..2]);
     halves.add(gradients(&rows[2..])).unwrap();
@@ -114,42 +101,19 @@ fn two_micro_batches_give_the_gradient_of_one_batch() {
 #[test]
 fn recomputed_blocks_give_the_same_bits_as_kept_ones() {
     let decoder = load("gqa4_attention_bias");
-    let adapter = adapter(
-        &decoder,
-        LoraConfig {
-            lora_dropout: 0.2,
-            ..LoraConfig::default()
-        },
-    );
+    let adapter = adapter(&decoder, LoraConfig { lora_dropout: 0.2, ..LoraConfig::default() });
     let (tree, targets) = packed(&rows_with_prefix(3, 4, 60));
-    let dropout = Some(Dropout {
-        rate: 0.2,
-        seed: 5,
-        step: 9,
-        first_row: 4,
-    });
+    let dropout = Some(Dropout { rate: 0.2, seed: 5, step: 9, first_row: 4 });
     let run = |checkpointing| {
         decoder
-            .gradients(
-                &adapter,
-                &tree,
-                &targets,
-                &TrainingPass {
-                    checkpointing,
-                    dropout,
-                },
-            )
+            .gradients(&adapter, &tree, &targets, &TrainingPass { checkpointing, dropout })
             .unwrap()
     };
     let (kept, recomputed) = (run(Checkpointing::Keep), run(Checkpointing::Recompute));
     assert_eq!(kept.0, recomputed.0);
     for (key, gradient) in kept.1.iter() {
         let bits = |t: &Tensor| t.flatten_all().unwrap().to_vec1::<f32>().unwrap();
-        assert_eq!(
-            bits(gradient),
-            bits(recomputed.1.get(key).unwrap()),
-            "{key}"
-        );
+        assert_eq!(bits(gradient), bits(recomputed.1.get(key).unwrap()), "{key}");
     }
 }
 
@@ -160,21 +124,8 @@ fn dropout_does_not_depend_on_which_rows_share_a_batch() {
     let rows = rows_with_prefix(4, 0, 60);
     let run = |rows: &[support::Row], first_row| {
         let (tree, targets) = packed(rows);
-        let dropout = Some(Dropout {
-            rate: 0.3,
-            seed: 5,
-            step: 1,
-            first_row,
-        });
-        decoder
-            .gradients(
-                &adapter,
-                &tree,
-                &targets,
-                &TrainingPass { dropout, ..PLAIN },
-            )
-            .unwrap()
-            .1
+        let dropout = Some(Dropout { rate: 0.3, seed: 5, step: 1, first_row });
+        decoder.gradients(&adapter, &tree, &targets, &TrainingPass { dropout, ..PLAIN }).unwrap().1
     };
     let mut parts = run(&rows[..1], 0);
     parts.add(run(&rows[1..], 1)).unwrap();
@@ -193,12 +144,7 @@ fn dropped_gradients_are_the_slopes_of_the_dropped_loss() {
     );
     let (tree, targets) = packed(&rows_with_prefix(3, 0, 60));
     let pass = TrainingPass {
-        dropout: Some(Dropout {
-            rate: 0.4,
-            seed: 2,
-            step: 3,
-            first_row: 0,
-        }),
+        dropout: Some(Dropout { rate: 0.4, seed: 2, step: 3, first_row: 0 }),
         ..PLAIN
     };
     let (_, gradients) = decoder.gradients(&adapter, &tree, &targets, &pass).unwrap();
@@ -208,9 +154,7 @@ fn dropped_gradients_are_the_slopes_of_the_dropped_loss() {
         let mut moved = adapter.clone();
         for (key, tensor) in adapter.tensors() {
             let direction = (gradients.get(&key).unwrap() * (step / norm)).unwrap();
-            moved
-                .set_tensor(&key, (tensor + direction).unwrap())
-                .unwrap();
+            moved.set_tensor(&key, (tensor + direction).unwrap()).unwrap();
         }
         total(&decoder.gradients(&moved, &tree, &targets, &pass).unwrap().0)
     };
@@ -224,16 +168,11 @@ fn weights_of_targets_scale_their_gradients() {
     let decoder = load("gqa2_tied");
     let adapter = adapter(&decoder, LoraConfig::default());
     let (tree, mut targets) = packed(&rows_with_prefix(2, 0, 60));
-    let (_, mut once) = decoder
-        .gradients(&adapter, &tree, &targets, &PLAIN)
-        .unwrap();
+    let (_, mut once) = decoder.gradients(&adapter, &tree, &targets, &PLAIN).unwrap();
     targets.iter_mut().for_each(|t| t.weight = 2.5);
     once.scale(2.5).unwrap();
     assert_close(
-        &decoder
-            .gradients(&adapter, &tree, &targets, &PLAIN)
-            .unwrap()
-            .1,
+        &decoder.gradients(&adapter, &tree, &targets, &PLAIN).unwrap().1,
         &once,
         TOLERANCE,
     );
@@ -244,10 +183,7 @@ fn an_adapter_on_upper_blocks_and_head_gets_the_gradients_of_a_full_walk() {
     let decoder = load("mha_untied");
     let full = adapter(
         &decoder,
-        LoraConfig {
-            target_modules: TargetModules::Pattern(".*".into()),
-            ..LoraConfig::default()
-        },
+        LoraConfig { target_modules: TargetModules::Pattern(".*".into()), ..LoraConfig::default() },
     );
     let rows = rows_with_prefix(3, 0, 60);
     let (tree, targets) = packed(&rows);
@@ -268,17 +204,11 @@ fn an_adapter_on_upper_blocks_and_head_gets_the_gradients_of_a_full_walk() {
     )
     .unwrap();
     for (key, tensor) in full.tensors() {
-        let path = key
-            .trim_start_matches("base_model.model.")
-            .rsplit_once(".lora_")
-            .unwrap()
-            .0
-            .to_owned();
+        let path =
+            key.trim_start_matches("base_model.model.").rsplit_once(".lora_").unwrap().0.to_owned();
         if upper(&path) {
             upper_only.set_tensor(&key, tensor.clone()).unwrap();
-            lower_only
-                .set_tensor(&key, tensor.zeros_like().unwrap())
-                .unwrap();
+            lower_only.set_tensor(&key, tensor.zeros_like().unwrap()).unwrap();
         }
     }
     let (_, some) = decoder

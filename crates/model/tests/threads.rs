@@ -24,9 +24,8 @@ fn write_model(dir: &Path) {
     let mut insert = |name: String, shape: &[usize]| {
         let seed = tensors.len() as f32 + 1.0;
         let count: usize = shape.iter().product();
-        let values: Vec<f32> = (0..count)
-            .map(|i| 0.15 * (i as f32 * 0.731 + seed * 1.7).sin())
-            .collect();
+        let values: Vec<f32> =
+            (0..count).map(|i| 0.15 * (i as f32 * 0.731 + seed * 1.7).sin()).collect();
         tensors.insert(name, Tensor::from_vec(values, shape, &Device::Cpu).unwrap());
     };
     insert("model.embed_tokens.weight".into(), &[vocabulary, width]);
@@ -56,18 +55,14 @@ fn fingerprint(dir: &Path, dtype: BaseDtype) -> u64 {
     let decoder = Decoder::load(dir, dtype, &Device::Cpu).unwrap();
     let adapter = adapter(&decoder, LoraConfig::default());
     let (tree, targets) = packed(&rows_with_prefix(5, 90, 1500));
-    let (scores, gradients) = decoder
-        .gradients(&adapter, &tree, &targets, &PLAIN)
-        .unwrap();
+    let (scores, gradients) = decoder.gradients(&adapter, &tree, &targets, &PLAIN).unwrap();
     let mut hash = 0u64;
     let mut mix =
         |bits: u64| hash = (hash.rotate_left(7) ^ bits).wrapping_mul(0x9e37_79b9_7f4a_7c15);
     scores.iter().for_each(|score| mix(score.nll.to_bits()));
     for (_, gradient) in gradients.iter() {
         let values: Vec<f32> = gradient.flatten_all().unwrap().to_vec1().unwrap();
-        values
-            .iter()
-            .for_each(|value| mix(u64::from(value.to_bits())));
+        values.iter().for_each(|value| mix(u64::from(value.to_bits())));
     }
     hash
 }
@@ -87,11 +82,7 @@ fn one_thread_and_several_give_the_same_bits() {
     write_model(dir.path());
     let run = |threads: &str| {
         let output = Command::new(std::env::current_exe().unwrap())
-            .args([
-                "--exact",
-                "one_thread_and_several_give_the_same_bits",
-                "--nocapture",
-            ])
+            .args(["--exact", "one_thread_and_several_give_the_same_bits", "--nocapture"])
             .env(CHILD, dir.path())
             .env("RAYON_NUM_THREADS", threads)
             .output()

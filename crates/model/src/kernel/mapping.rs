@@ -13,17 +13,11 @@ use crate::{ModelError, Result};
 /// When the file cannot be opened, is cut short, or its header is damaged.
 pub fn map_safetensors(path: &Path) -> Result<MmapedSafetensors> {
     // Opening first tells a missing file from a damaged one.
-    std::fs::File::open(path).map_err(|source| ModelError::Io {
-        path: path.into(),
-        source,
-    })?;
+    std::fs::File::open(path).map_err(|source| ModelError::Io { path: path.into(), source })?;
     // SAFETY: the mapping is read-only and lives only while tensors are copied out of it; as for every mapped file, the
     // caller's contract is that no other process cuts the file meanwhile.
     let mapped = unsafe { MmapedSafetensors::new(path) };
-    mapped.map_err(|e| ModelError::BadSafetensors {
-        path: path.into(),
-        reason: reason(&e),
-    })
+    mapped.map_err(|e| ModelError::BadSafetensors { path: path.into(), reason: reason(&e) })
 }
 
 /// The innermost cause, without the back trace that the tensor library may append.

@@ -48,14 +48,7 @@ impl Adapter {
             let values = initial_values(config.init_lora_weights, rank, inputs, &mut rng);
             let a = Tensor::from_vec(values, (rank, inputs), decoder.device())?;
             let b = Tensor::zeros((outputs, rank), DType::F32, decoder.device())?;
-            pairs.insert(
-                path.to_owned(),
-                LoraPair {
-                    a,
-                    b,
-                    scale: config.scale(path)?,
-                },
-            );
+            pairs.insert(path.to_owned(), LoraPair { a, b, scale: config.scale(path)? });
         }
         Self::from_pairs(decoder, config, pairs)
     }
@@ -71,10 +64,7 @@ impl Adapter {
     ) -> Result<Self> {
         if pairs.is_empty() {
             let found = config.target_modules.to_string();
-            return Err(ModelError::NoTargets {
-                found,
-                available: leaf_names(decoder),
-            });
+            return Err(ModelError::NoTargets { found, available: leaf_names(decoder) });
         }
         Ok(Self { config, pairs })
     }
@@ -96,9 +86,7 @@ impl Adapter {
 
     /// Every tensor with its PEFT key, sorted by key; f32.
     pub fn tensors(&self) -> impl Iterator<Item = (String, &Tensor)> {
-        self.pairs
-            .iter()
-            .flat_map(|(path, pair)| [(a_key(path), &pair.a), (b_key(path), &pair.b)])
+        self.pairs.iter().flat_map(|(path, pair)| [(a_key(path), &pair.a), (b_key(path), &pair.b)])
     }
 
     /// Replaces a tensor.
@@ -156,13 +144,8 @@ pub(crate) fn b_key(path: &str) -> String {
 /// The layer path and factor that a PEFT key names.
 pub(crate) fn split_key(key: &str) -> Option<(&str, Factor)> {
     let rest = key.strip_prefix("base_model.model.")?;
-    let a = rest
-        .strip_suffix(".lora_A.weight")
-        .map(|path| (path, Factor::A));
-    a.or_else(|| {
-        rest.strip_suffix(".lora_B.weight")
-            .map(|path| (path, Factor::B))
-    })
+    let a = rest.strip_suffix(".lora_A.weight").map(|path| (path, Factor::A));
+    a.or_else(|| rest.strip_suffix(".lora_B.weight").map(|path| (path, Factor::B)))
 }
 
 fn leaf_names(decoder: &Decoder) -> String {
@@ -184,9 +167,7 @@ fn initial_values(
     match init {
         InitLoraWeights::Kaiming => {
             let bound = 1.0 / (inputs as f32).sqrt();
-            (0..count)
-                .map(|_| rng.random_range(-bound..bound))
-                .collect()
+            (0..count).map(|_| rng.random_range(-bound..bound)).collect()
         }
         InitLoraWeights::Gaussian => (0..count).map(|_| normal(rng) / rank as f32).collect(),
     }

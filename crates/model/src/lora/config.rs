@@ -101,12 +101,8 @@ impl LoraConfig {
     /// # Errors
     /// When a pattern is not a regular expression.
     pub fn adapts(&self, path: &str) -> Result<bool> {
-        let excluded = self
-            .exclude_modules
-            .as_ref()
-            .map(|m| m.contains(path))
-            .transpose()?
-            .unwrap_or(false);
+        let excluded =
+            self.exclude_modules.as_ref().map(|m| m.contains(path)).transpose()?.unwrap_or(false);
         // As in PEFT, a layer named by its whole path is adapted whatever its block.
         let by_path = matches!(&self.target_modules, TargetModules::Names(names) if names.iter().any(|name| name == path));
         let in_layer = match (&self.layers_to_transform, layer_index(path)) {
@@ -134,11 +130,7 @@ impl LoraConfig {
         let alpha =
             first_match("alpha_pattern", &self.alpha_pattern, path)?.unwrap_or(self.lora_alpha);
         let rank = self.rank(path)? as f64;
-        Ok(if self.use_rslora {
-            alpha / rank.sqrt()
-        } else {
-            alpha / rank
-        })
+        Ok(if self.use_rslora { alpha / rank.sqrt() } else { alpha / rank })
     }
 }
 
@@ -168,10 +160,7 @@ fn regex(key: &str, pattern: &str, whole: &str) -> Result<Regex> {
 }
 
 fn ends_in(path: &str, name: &str) -> bool {
-    path == name
-        || path
-            .strip_suffix(name)
-            .is_some_and(|rest| rest.ends_with('.'))
+    path == name || path.strip_suffix(name).is_some_and(|rest| rest.ends_with('.'))
 }
 
 /// The block number in a path such as `model.layers.3.mlp.up_proj`.
@@ -192,9 +181,7 @@ mod tests {
         assert!(names(&["q_proj"]).contains(Q).unwrap());
         assert!(names(&["self_attn.q_proj"]).contains(Q).unwrap());
         assert!(!names(&["proj"]).contains(Q).unwrap());
-        assert!(TargetModules::Pattern(r".*\.(q|v)_proj".into())
-            .contains(Q)
-            .unwrap());
+        assert!(TargetModules::Pattern(r".*\.(q|v)_proj".into()).contains(Q).unwrap());
         assert!(!TargetModules::Pattern("q_proj".into()).contains(Q).unwrap());
         assert!(
             TargetModules::AllLinear.contains(Q).unwrap()
@@ -218,10 +205,7 @@ mod tests {
         };
         assert_eq!(config.rank(Q).unwrap(), 9);
         assert_eq!(config.scale(Q).unwrap(), 2.0);
-        assert_eq!(
-            config.scale("model.layers.0.self_attn.q_proj").unwrap(),
-            8.0 / 3f64.sqrt()
-        );
+        assert_eq!(config.scale("model.layers.0.self_attn.q_proj").unwrap(), 8.0 / 3f64.sqrt());
     }
 
     #[test]
@@ -239,8 +223,6 @@ mod tests {
     #[test]
     fn a_bad_pattern_is_named() {
         let error = TargetModules::Pattern("(".into()).contains(Q).unwrap_err();
-        assert!(error
-            .to_string()
-            .starts_with("`target_modules`: `(` is not a regular expression"));
+        assert!(error.to_string().starts_with("`target_modules`: `(` is not a regular expression"));
     }
 }

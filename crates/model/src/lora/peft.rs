@@ -25,10 +25,7 @@ impl Adapter {
         let config = read_config(dir)?;
         let path = dir.join(TENSORS);
         if !path.is_file() {
-            return Err(ModelError::NoAdapter {
-                path: dir.into(),
-                file: TENSORS,
-            });
+            return Err(ModelError::NoAdapter { path: dir.into(), file: TENSORS });
         }
         let weights = Weights::from_files(&path, vec![path.clone()])?;
         let linears: HashMap<&str, (usize, usize)> = decoder
@@ -49,14 +46,7 @@ impl Adapter {
             };
             let a = tensor(name, [rank, inputs])?;
             let b = tensor(&super::adapter::b_key(module), [outputs, rank])?;
-            pairs.insert(
-                module.to_owned(),
-                LoraPair {
-                    a,
-                    b,
-                    scale: config.scale(module)?,
-                },
-            );
+            pairs.insert(module.to_owned(), LoraPair { a, b, scale: config.scale(module)? });
         }
         check_complete(decoder, &config, &weights, &pairs, &path)?;
         Self::from_pairs(decoder, config, pairs)
@@ -67,34 +57,24 @@ impl Adapter {
     /// # Errors
     /// When the folder cannot be written.
     pub fn save(&self, dir: &Path) -> Result<()> {
-        std::fs::create_dir_all(dir).map_err(|source| ModelError::Io {
-            path: dir.into(),
-            source,
-        })?;
-        let tensors: Vec<(String, Tensor)> = self
-            .tensors()
-            .map(|(key, t)| Ok((key, t.contiguous()?)))
-            .collect::<Result<_>>()?;
+        std::fs::create_dir_all(dir)
+            .map_err(|source| ModelError::Io { path: dir.into(), source })?;
+        let tensors: Vec<(String, Tensor)> =
+            self.tensors().map(|(key, t)| Ok((key, t.contiguous()?))).collect::<Result<_>>()?;
         let format = HashMap::from([("format".to_owned(), "pt".to_owned())]);
         let bytes =
             safetensors::serialize(tensors, Some(format)).map_err(candle_core::Error::from)?;
         write_whole(&dir.join(TENSORS), &bytes)?;
-        let mut text = serde_json::to_string_pretty(&self.config_json()).map_err(|source| {
-            ModelError::Json {
-                path: dir.join(CONFIG),
-                source,
-            }
-        })?;
+        let mut text = serde_json::to_string_pretty(&self.config_json())
+            .map_err(|source| ModelError::Json { path: dir.join(CONFIG), source })?;
         text.push('\n');
         write_whole(&dir.join(CONFIG), text.as_bytes())
     }
 
     fn config_json(&self) -> Value {
         let config = self.config();
-        let leaves: BTreeSet<&str> = self
-            .paths()
-            .filter_map(|path| path.rsplit('.').next())
-            .collect();
+        let leaves: BTreeSet<&str> =
+            self.paths().filter_map(|path| path.rsplit('.').next()).collect();
         let targets = match &config.target_modules {
             TargetModules::AllLinear => json!(leaves),
             TargetModules::Names(names) => json!(names),
@@ -109,16 +89,10 @@ impl Adapter {
             InitLoraWeights::Kaiming => json!(true),
             InitLoraWeights::Gaussian => json!("gaussian"),
         };
-        let ranks: Map<String, Value> = config
-            .rank_pattern
-            .iter()
-            .map(|(k, v)| (k.clone(), json!(v)))
-            .collect();
-        let alphas: Map<String, Value> = config
-            .alpha_pattern
-            .iter()
-            .map(|(k, v)| (k.clone(), number(*v)))
-            .collect();
+        let ranks: Map<String, Value> =
+            config.rank_pattern.iter().map(|(k, v)| (k.clone(), json!(v))).collect();
+        let alphas: Map<String, Value> =
+            config.alpha_pattern.iter().map(|(k, v)| (k.clone(), number(*v))).collect();
         json!({
             "peft_type": "LORA",
             "task_type": "CAUSAL_LM",
@@ -159,12 +133,7 @@ fn check_complete(
     pairs: &BTreeMap<String, LoraPair>,
     path: &Path,
 ) -> Result<()> {
-    let missing = |name: String| {
-        Err(ModelError::MissingTensor {
-            path: path.into(),
-            name,
-        })
-    };
+    let missing = |name: String| Err(ModelError::MissingTensor { path: path.into(), name });
     for name in weights.names() {
         match split_key(name) {
             Some((module, Factor::B)) if !pairs.contains_key(module) => {
@@ -184,10 +153,7 @@ fn check_complete(
 fn read_config(dir: &Path) -> Result<LoraConfig> {
     let path = dir.join(CONFIG);
     if !path.is_file() {
-        return Err(ModelError::NoAdapter {
-            path: dir.into(),
-            file: CONFIG,
-        });
+        return Err(ModelError::NoAdapter { path: dir.into(), file: CONFIG });
     }
     let json = read_json(&path)?;
     let fault = |key: &str, expected: &str| ModelError::Key {
@@ -200,10 +166,9 @@ fn read_config(dir: &Path) -> Result<LoraConfig> {
     let get = |key: &str| json.get(key).filter(|v| !v.is_null());
     let positive = |key: &str, default: f64| match get(key) {
         None => Ok(default),
-        Some(value) => value
-            .as_f64()
-            .filter(|v| *v > 0.0)
-            .ok_or_else(|| fault(key, "a positive number")),
+        Some(value) => {
+            value.as_f64().filter(|v| *v > 0.0).ok_or_else(|| fault(key, "a positive number"))
+        }
     };
     let target_modules = modules(get("target_modules"))
         .ok_or_else(|| fault("target_modules", "a list of names or a pattern"))?;
@@ -236,17 +201,11 @@ fn check_plain_lora(json: &Value, fault: &impl Fn(&str, &str) -> ModelError) -> 
         return Err(fault("peft_type", "\"LORA\""));
     }
     for key in ["use_dora", "fan_in_fan_out", "lora_bias", "use_qalora"] {
-        if json
-            .get(key)
-            .is_some_and(|v| !matches!(v, Value::Null | Value::Bool(false)))
-        {
+        if json.get(key).is_some_and(|v| !matches!(v, Value::Null | Value::Bool(false))) {
             return Err(fault(key, "false"));
         }
     }
-    if !matches!(
-        json.get("bias").and_then(Value::as_str),
-        None | Some("none")
-    ) {
+    if !matches!(json.get("bias").and_then(Value::as_str), None | Some("none")) {
         return Err(fault("bias", "\"none\""));
     }
     for key in [
@@ -288,10 +247,7 @@ fn pattern<T>(
 ) -> Option<Vec<(String, T)>> {
     match value {
         None => Some(Vec::new()),
-        Some(Value::Object(map)) => map
-            .iter()
-            .map(|(k, v)| Some((k.clone(), read(v)?)))
-            .collect(),
+        Some(Value::Object(map)) => map.iter().map(|(k, v)| Some((k.clone(), read(v)?))).collect(),
         Some(_) => None,
     }
 }
@@ -300,11 +256,9 @@ fn layers(value: Option<&Value>) -> Option<Option<Vec<usize>>> {
     match value {
         None => Some(None),
         Some(Value::Number(n)) => Some(Some(vec![n.as_u64()? as usize])),
-        Some(Value::Array(list)) => list
-            .iter()
-            .map(|v| v.as_u64().map(|v| v as usize))
-            .collect::<Option<_>>()
-            .map(Some),
+        Some(Value::Array(list)) => {
+            list.iter().map(|v| v.as_u64().map(|v| v as usize)).collect::<Option<_>>().map(Some)
+        }
         Some(_) => None,
     }
 }

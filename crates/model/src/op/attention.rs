@@ -58,10 +58,8 @@ pub fn backward(
     let mut d_pieces: Vec<Option<Piece>> = vec![None; count];
     for (index, segment) in tree.segments().iter().enumerate() {
         let pieces = lineage_pieces(k, v, tree, index)?;
-        let (queries, grads) = (
-            q.narrow(1, segment.start, segment.len)?,
-            grad.narrow(1, segment.start, segment.len)?,
-        );
+        let (queries, grads) =
+            (q.narrow(1, segment.start, segment.len)?, grad.narrow(1, segment.start, segment.len)?);
         let (d_queries, d_lineage) = attend_backward(&queries, &pieces, &grads)?;
         d_q.push(d_queries);
         for (owner, d_piece) in tree.lineage(index).into_iter().zip(d_lineage) {
@@ -72,11 +70,7 @@ pub fn backward(
     let join = |part: fn(&Piece) -> &Tensor| {
         Tensor::cat(&d_pieces.iter().map(part).collect::<Vec<_>>(), 1)
     };
-    Ok((
-        Tensor::cat(&d_q, 1)?,
-        join(|p| &p.keys)?,
-        join(|p| &p.values)?,
-    ))
+    Ok((Tensor::cat(&d_q, 1)?, join(|p| &p.keys)?, join(|p| &p.values)?))
 }
 
 /// What N queries gather from pieces of keys; they are the last N tokens of the last piece and see no token after them.
@@ -110,36 +104,26 @@ fn attend_backward(q: &Tensor, pieces: &[Piece], grad: &Tensor) -> Result<(Tenso
         let q = grouped(&q.narrow(1, start, len)?, &visible)?;
         let grad = grouped(&grad.narrow(1, start, len)?, &visible)?;
         let weights = attention_weights(&q, &visible, len)?;
-        let d_weights: Vec<Tensor> = visible
-            .iter()
-            .map(|p| grad.matmul(&p.values.t()?))
-            .collect::<Result<_>>()?;
+        let d_weights: Vec<Tensor> =
+            visible.iter().map(|p| grad.matmul(&p.values.t()?)).collect::<Result<_>>()?;
         let d_weights = Tensor::cat(&d_weights, D::Minus1)?;
         // Softmax: ds = w · (dw − Σ w·dw).
         let mean = weights.mul(&d_weights)?.sum_keepdim(D::Minus1)?;
         let d_scores = (weights.mul(&d_weights.broadcast_sub(&mean)?)? * scale)?;
         let mut sum: Option<Tensor> = None;
-        let parts = split_keys(&weights, &visible)?
-            .into_iter()
-            .zip(split_keys(&d_scores, &visible)?);
+        let parts =
+            split_keys(&weights, &visible)?.into_iter().zip(split_keys(&d_scores, &visible)?);
         for (index, (piece, (weights, d_scores))) in visible.iter().zip(parts).enumerate() {
             let part = d_scores.matmul(&piece.keys)?;
             sum = Some(plus(sum, part)?);
-            let unseen = if index + 1 == visible.len() {
-                hidden
-            } else {
-                0
-            };
+            let unseen = if index + 1 == visible.len() { hidden } else { 0 };
             let keys = d_scores.t()?.matmul(&q)?.pad_with_zeros(1, 0, unseen)?;
             let values = weights.t()?.matmul(&grad)?.pad_with_zeros(1, 0, unseen)?;
             add_piece(&mut d_pieces[index], Piece { keys, values })?;
         }
         d_q.push(ungrouped(&sum.ok_or_else(no_pieces)?, len)?);
     }
-    Ok((
-        Tensor::cat(&d_q, 1)?,
-        d_pieces.into_iter().flatten().collect(),
-    ))
+    Ok((Tensor::cat(&d_q, 1)?, d_pieces.into_iter().flatten().collect()))
 }
 
 fn lineage_pieces(k: &Tensor, v: &Tensor, tree: &TokenTree, segment: usize) -> Result<Vec<Piece>> {
@@ -163,19 +147,15 @@ fn visible_pieces(pieces: &[Piece], hidden: usize) -> Result<Vec<Piece>> {
 ///
 /// Shapes: `q` (G, H/G·N, R); (G, H/G·N, ΣL) out.
 fn attention_weights(q: &Tensor, pieces: &[Piece], queries: usize) -> Result<Tensor> {
-    let scores: Vec<Tensor> = pieces
-        .iter()
-        .map(|p| q.matmul(&p.keys.t()?))
-        .collect::<Result<_>>()?;
+    let scores: Vec<Tensor> =
+        pieces.iter().map(|p| q.matmul(&p.keys.t()?)).collect::<Result<_>>()?;
     let scores = (Tensor::cat(&scores, D::Minus1)? * scale(q)?)?;
     let (groups, rows, keys) = scores.dims3()?;
     let masked = if queries == 1 {
         scores
     } else {
         let mask = causal_mask(queries, keys, q)?;
-        scores
-            .reshape((groups * rows / queries, queries, keys))?
-            .broadcast_add(&mask)?
+        scores.reshape((groups * rows / queries, queries, keys))?.broadcast_add(&mask)?
     };
     candle_nn::ops::softmax_last_dim(&masked.contiguous()?)?.reshape((groups, rows, keys))
 }
@@ -187,13 +167,7 @@ fn causal_mask(queries: usize, keys: usize, like: &Tensor) -> Result<Tensor> {
     let first = keys - queries;
     let values: Vec<f32> = (0..queries)
         .flat_map(|query| {
-            (0..keys).map(move |key| {
-                if key <= first + query {
-                    0.0
-                } else {
-                    f32::NEG_INFINITY
-                }
-            })
+            (0..keys).map(move |key| if key <= first + query { 0.0 } else { f32::NEG_INFINITY })
         })
         .collect();
     Tensor::from_vec(values, (queries, keys), like.device())?.to_dtype(like.dtype())
@@ -216,8 +190,7 @@ fn split_keys(matrix: &Tensor, pieces: &[Piece]) -> Result<Vec<Tensor>> {
 fn grouped(q: &Tensor, pieces: &[Piece]) -> Result<Tensor> {
     let (heads, queries, width) = q.dims3()?;
     let groups = pieces.first().ok_or_else(no_pieces)?.keys.dim(0)?;
-    q.contiguous()?
-        .reshape((groups, heads / groups * queries, width))
+    q.contiguous()?.reshape((groups, heads / groups * queries, width))
 }
 
 fn ungrouped(x: &Tensor, queries: usize) -> Result<Tensor> {
@@ -227,10 +200,7 @@ fn ungrouped(x: &Tensor, queries: usize) -> Result<Tensor> {
 
 fn add_piece(sum: &mut Option<Piece>, piece: Piece) -> Result<()> {
     *sum = Some(match sum.take() {
-        Some(sum) => Piece {
-            keys: (sum.keys + piece.keys)?,
-            values: (sum.values + piece.values)?,
-        },
+        Some(sum) => Piece { keys: (sum.keys + piece.keys)?, values: (sum.values + piece.values)? },
         None => piece,
     });
     Ok(())
@@ -248,9 +218,7 @@ fn scale(q: &Tensor) -> Result<f64> {
 }
 
 fn chunks(queries: usize) -> impl Iterator<Item = (usize, usize)> {
-    (0..queries)
-        .step_by(QUERIES)
-        .map(move |start| (start, QUERIES.min(queries - start)))
+    (0..queries).step_by(QUERIES).map(move |start| (start, QUERIES.min(queries - start)))
 }
 
 fn no_pieces() -> candle_core::Error {
@@ -276,66 +244,42 @@ mod tests {
 
     #[test]
     fn backward_is_the_slope_of_forward() {
-        let (q, k, v) = (
-            sample(&[4, 9, 4], 1),
-            sample(&[2, 9, 4], 2),
-            sample(&[2, 9, 4], 3),
-        );
+        let (q, k, v) = (sample(&[4, 9, 4], 1), sample(&[2, 9, 4], 2), sample(&[2, 9, 4], 3));
         let grad = sample(&[4, 9, 4], 4);
         let (d_q, d_k, d_v) = backward(&q, &k, &v, &tree(), &grad).unwrap();
         assert!(
-            relative_distance(
-                &d_q,
-                &gradient(&q, &grad, |q| forward(q, &k, &v, &tree()).unwrap())
-            ) < 1e-7
+            relative_distance(&d_q, &gradient(&q, &grad, |q| forward(q, &k, &v, &tree()).unwrap()))
+                < 1e-7
         );
         assert!(
-            relative_distance(
-                &d_k,
-                &gradient(&k, &grad, |k| forward(&q, k, &v, &tree()).unwrap())
-            ) < 1e-7
+            relative_distance(&d_k, &gradient(&k, &grad, |k| forward(&q, k, &v, &tree()).unwrap()))
+                < 1e-7
         );
         assert!(
-            relative_distance(
-                &d_v,
-                &gradient(&v, &grad, |v| forward(&q, &k, v, &tree()).unwrap())
-            ) < 1e-7
+            relative_distance(&d_v, &gradient(&v, &grad, |v| forward(&q, &k, v, &tree()).unwrap()))
+                < 1e-7
         );
     }
 
     #[test]
     fn a_shared_parent_equals_a_repeated_prefix() {
-        let (q, k, v) = (
-            sample(&[2, 9, 4], 1),
-            sample(&[1, 9, 4], 2),
-            sample(&[1, 9, 4], 3),
-        );
+        let (q, k, v) = (sample(&[2, 9, 4], 1), sample(&[1, 9, 4], 2), sample(&[1, 9, 4], 3));
         let shared = forward(&q, &k, &v, &tree()).unwrap();
         // Row 1 is tokens 0, 1, 5, 6, 7.
         let row = Tensor::new(&[0u32, 1, 5, 6, 7], q.device()).unwrap();
         let pick = |t: &Tensor| t.index_select(&row, 1).unwrap();
-        let alone = forward(
-            &pick(&q),
-            &pick(&k),
-            &pick(&v),
-            &TokenTree::single(vec![0; 5]).unwrap(),
-        )
-        .unwrap();
+        let alone =
+            forward(&pick(&q), &pick(&k), &pick(&v), &TokenTree::single(vec![0; 5]).unwrap())
+                .unwrap();
         assert!(relative_distance(&pick(&shared), &alone) < 1e-12);
     }
 
     #[test]
     fn chunks_of_a_long_segment_equal_its_plain_scores() {
         let count = QUERIES + 40;
-        let (q, k, v) = (
-            sample(&[1, count, 2], 1),
-            sample(&[1, count, 2], 2),
-            sample(&[1, count, 2], 3),
-        );
-        let piece = Piece {
-            keys: k.clone(),
-            values: v.clone(),
-        };
+        let (q, k, v) =
+            (sample(&[1, count, 2], 1), sample(&[1, count, 2], 2), sample(&[1, count, 2], 3));
+        let piece = Piece { keys: k.clone(), values: v.clone() };
         let chunked = attend(&q, std::slice::from_ref(&piece)).unwrap();
         let weights = attention_weights(&q, &[piece], count).unwrap();
         assert!(relative_distance(&chunked, &weights.matmul(&v).unwrap()) < 1e-12);

@@ -32,9 +32,7 @@ mod tests {
         let logits = (sample(&[3, 7], 1) * 3.0).unwrap();
         let tokens = Tensor::new(&[2u32, 6, 0], &Device::Cpu).unwrap();
         let weights = Tensor::new(&[1.0f64, 0.0, 2.5], &Device::Cpu).unwrap();
-        let expected = gradient(&logits, &weights, |logits| {
-            forward(logits, &tokens).unwrap()
-        });
+        let expected = gradient(&logits, &weights, |logits| forward(logits, &tokens).unwrap());
         assert!(
             relative_distance(&backward(&logits, &tokens, &weights).unwrap(), &expected) < 1e-7
         );

@@ -38,15 +38,10 @@ impl Dropout {
     ) -> Result<Tensor> {
         let kept = 1.0 / (1.0 - self.rate);
         let threshold = (f64::from(self.rate) * 2f64.powi(32)) as u64;
-        let run = [self.seed, self.step]
-            .into_iter()
-            .fold(name_key(module), combine);
+        let run = [self.seed, self.step].into_iter().fold(name_key(module), combine);
         let mut values = Vec::with_capacity(keys.len() * width);
         for key in keys {
-            let token = combine(
-                combine(run, self.first_row + key.row as u64),
-                key.position as u64,
-            );
+            let token = combine(combine(run, self.first_row + key.row as u64), key.position as u64);
             values.extend((0..width as u64).map(|feature| {
                 if combine(token, feature) >> 32 < threshold {
                     0.0
@@ -81,20 +76,9 @@ mod tests {
     use super::*;
 
     fn mask(step: u64, first_row: u64, keys: &[TokenKey]) -> Vec<Vec<f32>> {
-        let dropout = Dropout {
-            rate: 0.25,
-            seed: 7,
-            step,
-            first_row,
-        };
+        let dropout = Dropout { rate: 0.25, seed: 7, step, first_row };
         dropout
-            .mask(
-                "model.layers.0.mlp.up_proj",
-                keys,
-                64,
-                DType::F32,
-                &Device::Cpu,
-            )
+            .mask("model.layers.0.mlp.up_proj", keys, 64, DType::F32, &Device::Cpu)
             .unwrap()
             .to_vec2()
             .unwrap()
@@ -102,28 +86,18 @@ mod tests {
 
     #[test]
     fn a_token_keeps_its_mask_wherever_its_row_stands() {
-        let late = TokenKey {
-            row: 3,
-            position: 5,
-        };
-        let early = TokenKey {
-            row: 1,
-            position: 5,
-        };
+        let late = TokenKey { row: 3, position: 5 };
+        let early = TokenKey { row: 1, position: 5 };
         assert_eq!(mask(2, 0, &[early, late])[1], mask(2, 2, &[early])[0]);
         assert_ne!(mask(2, 0, &[late]), mask(3, 0, &[late]));
     }
 
     #[test]
     fn the_rate_is_the_share_of_zeros_and_the_mean_is_kept() {
-        let keys: Vec<_> = (0..500)
-            .map(|position| TokenKey { row: 0, position })
-            .collect();
+        let keys: Vec<_> = (0..500).map(|position| TokenKey { row: 0, position }).collect();
         let values: Vec<f32> = mask(0, 0, &keys).concat();
         let zeros = values.iter().filter(|v| **v == 0.0).count() as f64 / values.len() as f64;
         assert!((zeros - 0.25).abs() < 0.01, "{zeros}");
-        assert!(values
-            .iter()
-            .all(|v| *v == 0.0 || (*v - 4.0 / 3.0).abs() < 1e-6));
+        assert!(values.iter().all(|v| *v == 0.0 || (*v - 4.0 / 3.0).abs() < 1e-6));
     }
 }

@@ -19,29 +19,15 @@ pub fn gradient(x: &Tensor, weight: &Tensor, f: impl Fn(&Tensor) -> Tensor) -> T
         let mut moved = flat.clone();
         moved[index] += delta;
         let y = f(&Tensor::from_vec(moved, x.dims(), &Device::Cpu).unwrap());
-        (y * weight)
-            .unwrap()
-            .sum_all()
-            .unwrap()
-            .to_scalar::<f64>()
-            .unwrap()
+        (y * weight).unwrap().sum_all().unwrap().to_scalar::<f64>().unwrap()
     };
-    let slopes: Vec<f64> = (0..flat.len())
-        .map(|i| (at(i, STEP) - at(i, -STEP)) / (2.0 * STEP))
-        .collect();
+    let slopes: Vec<f64> =
+        (0..flat.len()).map(|i| (at(i, STEP) - at(i, -STEP)) / (2.0 * STEP)).collect();
     Tensor::from_vec(slopes, x.dims(), &Device::Cpu).unwrap()
 }
 
 /// ‖a − b‖ / ‖b‖.
 pub fn relative_distance(a: &Tensor, b: &Tensor) -> f64 {
-    let norm = |t: &Tensor| {
-        t.sqr()
-            .unwrap()
-            .sum_all()
-            .unwrap()
-            .to_scalar::<f64>()
-            .unwrap()
-            .sqrt()
-    };
+    let norm = |t: &Tensor| t.sqr().unwrap().sum_all().unwrap().to_scalar::<f64>().unwrap().sqrt();
     norm(&(a - b).unwrap()) / norm(b)
 }

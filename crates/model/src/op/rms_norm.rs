@@ -8,8 +8,7 @@ use candle_core::{Result, Tensor, D};
 ///
 /// Shapes: `x` (T, D), `weight` (D); (T, D) out.
 pub fn forward(x: &Tensor, weight: &Tensor, eps: f64) -> Result<Tensor> {
-    x.broadcast_mul(&inverse_rms(x, eps)?)?
-        .broadcast_mul(weight)
+    x.broadcast_mul(&inverse_rms(x, eps)?)?.broadcast_mul(weight)
 }
 
 /// The gradient of the input; the weight is frozen and gets none.
@@ -19,9 +18,7 @@ pub fn backward(x: &Tensor, weight: &Tensor, eps: f64, grad: &Tensor) -> Result<
     let inverse = inverse_rms(x, eps)?;
     let scaled = grad.broadcast_mul(weight)?;
     let along = (scaled.mul(x)?.mean_keepdim(D::Minus1)? * inverse.powf(3.0)?)?;
-    scaled
-        .broadcast_mul(&inverse)?
-        .sub(&x.broadcast_mul(&along)?)
+    scaled.broadcast_mul(&inverse)?.sub(&x.broadcast_mul(&along)?)
 }
 
 fn inverse_rms(x: &Tensor, eps: f64) -> Result<Tensor> {
@@ -43,14 +40,9 @@ mod tests {
 
     #[test]
     fn forward_equals_the_published_op() {
-        let x = sample(&[5, 16], 4)
-            .to_dtype(candle_core::DType::F32)
-            .unwrap();
+        let x = sample(&[5, 16], 4).to_dtype(candle_core::DType::F32).unwrap();
         let weight = sample(&[16], 5).to_dtype(candle_core::DType::F32).unwrap();
-        let ours = forward(&x, &weight, 1e-5)
-            .unwrap()
-            .to_dtype(candle_core::DType::F64)
-            .unwrap();
+        let ours = forward(&x, &weight, 1e-5).unwrap().to_dtype(candle_core::DType::F64).unwrap();
         let theirs = candle_nn::ops::rms_norm(&x, &weight, 1e-5)
             .unwrap()
             .to_dtype(candle_core::DType::F64)

@@ -24,11 +24,7 @@ impl Rotation {
         device: &Device,
     ) -> Result<Self> {
         // f32 angles, as the reference implementation computes them.
-        let angles = || {
-            positions
-                .iter()
-                .flat_map(|p| frequencies.iter().map(|f| *p as f32 * f))
-        };
+        let angles = || positions.iter().flat_map(|p| frequencies.iter().map(|f| *p as f32 * f));
         let shape = (positions.len(), frequencies.len());
         let table = |values: Vec<f32>| Tensor::from_vec(values, shape, device)?.to_dtype(dtype);
         Ok(Self {
@@ -80,10 +76,7 @@ pub fn backward(grad: &Tensor, rotation: &Rotation) -> Result<Tensor> {
 fn turn(x: &Tensor, cos: &Tensor, sin: &Tensor) -> Result<Tensor> {
     let half = x.dim(D::Minus1)? / 2;
     let (cos, sin) = (cos.unsqueeze(1)?, sin.unsqueeze(1)?);
-    let (first, second) = (
-        x.narrow(D::Minus1, 0, half)?,
-        x.narrow(D::Minus1, half, half)?,
-    );
+    let (first, second) = (x.narrow(D::Minus1, 0, half)?, x.narrow(D::Minus1, half, half)?);
     let turned_first = (first.broadcast_mul(&cos)? - second.broadcast_mul(&sin)?)?;
     let turned_second = (second.broadcast_mul(&cos)? + first.broadcast_mul(&sin)?)?;
     Tensor::cat(&[turned_first, turned_second], D::Minus1)
@@ -95,17 +88,8 @@ mod tests {
     use crate::op::finite_difference::{gradient, relative_distance, sample};
 
     fn rotation() -> Rotation {
-        let rope = RopeConfig {
-            theta: 100.0,
-            scaling: RopeScaling::Default,
-        };
-        Rotation::new(
-            &frequencies(&rope, 6),
-            &[0, 3, 11],
-            DType::F64,
-            &Device::Cpu,
-        )
-        .unwrap()
+        let rope = RopeConfig { theta: 100.0, scaling: RopeScaling::Default };
+        Rotation::new(&frequencies(&rope, 6), &[0, 3, 11], DType::F64, &Device::Cpu).unwrap()
     }
 
     #[test]
@@ -117,20 +101,10 @@ mod tests {
 
     #[test]
     fn a_quarter_turn_moves_the_first_half_into_the_second() {
-        let quarter = Rotation::new(
-            &[std::f32::consts::FRAC_PI_2],
-            &[1],
-            DType::F64,
-            &Device::Cpu,
-        )
-        .unwrap();
+        let quarter =
+            Rotation::new(&[std::f32::consts::FRAC_PI_2], &[1], DType::F64, &Device::Cpu).unwrap();
         let x = Tensor::new(&[[[2.0f64, 0.0]]], &Device::Cpu).unwrap();
-        let y: Vec<f64> = forward(&x, &quarter)
-            .unwrap()
-            .flatten_all()
-            .unwrap()
-            .to_vec1()
-            .unwrap();
+        let y: Vec<f64> = forward(&x, &quarter).unwrap().flatten_all().unwrap().to_vec1().unwrap();
         assert!(y[0].abs() < 1e-6 && (y[1] - 2.0).abs() < 1e-6);
     }
 
@@ -142,20 +116,8 @@ mod tests {
             high_freq_factor: 4.0,
             original_max_position_embeddings: 64.0,
         };
-        let scaled = frequencies(
-            &RopeConfig {
-                theta: 10_000.0,
-                scaling,
-            },
-            8,
-        );
-        let plain = frequencies(
-            &RopeConfig {
-                theta: 10_000.0,
-                scaling: RopeScaling::Default,
-            },
-            8,
-        );
+        let scaled = frequencies(&RopeConfig { theta: 10_000.0, scaling }, 8);
+        let plain = frequencies(&RopeConfig { theta: 10_000.0, scaling: RopeScaling::Default }, 8);
         assert_eq!(plain, [1.0, 0.1, 0.01, 0.001]);
         assert_eq!(scaled[0], 1.0);
         // 64 · 0.1 / 2π = 1.0186 turns: kept = 0.0186 / 3.

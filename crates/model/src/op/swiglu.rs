@@ -29,11 +29,8 @@ mod tests {
 
     #[test]
     fn backward_is_the_slope_of_forward() {
-        let (gate, up, grad) = (
-            (sample(&[4, 5], 1) * 4.0).unwrap(),
-            sample(&[4, 5], 2),
-            sample(&[4, 5], 3),
-        );
+        let (gate, up, grad) =
+            ((sample(&[4, 5], 1) * 4.0).unwrap(), sample(&[4, 5], 2), sample(&[4, 5], 3));
         let (d_gate, d_up) = backward(&gate, &up, &grad).unwrap();
         let slope_gate = gradient(&gate, &grad, |gate| forward(gate, &up).unwrap());
         let slope_up = gradient(&up, &grad, |up| forward(&gate, up).unwrap());

@@ -11,10 +11,7 @@ use tunewise_model::{
     TargetScore, TokenTree, TrainingPass,
 };
 
-pub const PLAIN: TrainingPass = TrainingPass {
-    checkpointing: Checkpointing::Keep,
-    dropout: None,
-};
+pub const PLAIN: TrainingPass = TrainingPass { checkpointing: Checkpointing::Keep, dropout: None };
 
 /// A tokenized row and the places of its supervised tokens.
 #[derive(Debug, Clone)]
@@ -31,19 +28,13 @@ impl Row {
     pub fn targets(&self) -> Vec<Target> {
         self.supervised
             .iter()
-            .map(|t| Target {
-                position: t - 1,
-                token: self.ids[*t],
-                weight: 1.0,
-            })
+            .map(|t| Target { position: t - 1, token: self.ids[*t], weight: 1.0 })
             .collect()
     }
 }
 
 pub fn golden(path: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("../../tests/golden")
-        .join(path)
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/golden").join(path)
 }
 
 pub fn json(path: &Path) -> Value {
@@ -51,19 +42,11 @@ pub fn json(path: &Path) -> Value {
 }
 
 pub fn rows(value: &Value) -> Vec<Row> {
-    let numbers = |v: &Value| {
-        v.as_array()
-            .unwrap()
-            .iter()
-            .map(|n| n.as_u64().unwrap())
-            .collect::<Vec<_>>()
-    };
+    let numbers =
+        |v: &Value| v.as_array().unwrap().iter().map(|n| n.as_u64().unwrap()).collect::<Vec<_>>();
     let row = |v: &Value| Row {
         ids: numbers(&v["ids"]).into_iter().map(|n| n as u32).collect(),
-        supervised: numbers(&v["supervised"])
-            .into_iter()
-            .map(|n| n as usize)
-            .collect(),
+        supervised: numbers(&v["supervised"]).into_iter().map(|n| n as usize).collect(),
     };
     value.as_array().unwrap().iter().map(row).collect()
 }
@@ -75,18 +58,13 @@ pub fn load(name: &str) -> Decoder {
 /// An adapter whose B is not zero, so that every gradient path is open.
 pub fn adapter(decoder: &Decoder, config: LoraConfig) -> Adapter {
     let mut adapter = Adapter::new(decoder, config, 3).unwrap();
-    let keys: Vec<(String, Vec<usize>)> = adapter
-        .tensors()
-        .map(|(k, t)| (k, t.dims().to_vec()))
-        .collect();
+    let keys: Vec<(String, Vec<usize>)> =
+        adapter.tensors().map(|(k, t)| (k, t.dims().to_vec())).collect();
     for (n, (key, shape)) in keys.into_iter().enumerate() {
         let count: usize = shape.iter().product();
-        let values: Vec<f32> = (0..count)
-            .map(|i| 0.3 * ((i * 7 + n * 13) as f32 * 0.37).sin())
-            .collect();
-        adapter
-            .set_tensor(&key, Tensor::from_vec(values, shape, &Device::Cpu).unwrap())
-            .unwrap();
+        let values: Vec<f32> =
+            (0..count).map(|i| 0.3 * ((i * 7 + n * 13) as f32 * 0.37).sin()).collect();
+        adapter.set_tensor(&key, Tensor::from_vec(values, shape, &Device::Cpu).unwrap()).unwrap();
     }
     adapter
 }
@@ -95,23 +73,17 @@ pub fn adapter(decoder: &Decoder, config: LoraConfig) -> Adapter {
 pub fn rows_with_prefix(count: usize, shared: usize, vocabulary: u32) -> Vec<Row> {
     let mut state = 0x1234_5678_u64;
     let mut next = || {
-        state = state
-            .wrapping_mul(6_364_136_223_846_793_005)
-            .wrapping_add(1_442_695_040_888_963_407);
+        state =
+            state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         (state >> 33) as u32
     };
     let prefix: Vec<u32> = (0..shared).map(|_| next() % vocabulary).collect();
     (0..count)
         .map(|row| {
             let own = 3 + row * 2;
-            let ids: Vec<u32> = prefix
-                .iter()
-                .copied()
-                .chain((0..own).map(|_| next() % vocabulary))
-                .collect();
-            let supervised = (shared.max(1)..ids.len())
-                .filter(|t| (t + row) % 3 != 0)
-                .collect();
+            let ids: Vec<u32> =
+                prefix.iter().copied().chain((0..own).map(|_| next() % vocabulary)).collect();
+            let supervised = (shared.max(1)..ids.len()).filter(|t| (t + row) % 3 != 0).collect();
             Row { ids, supervised }
         })
         .collect()
@@ -123,10 +95,9 @@ pub fn packed(rows: &[Row]) -> (TokenTree, Vec<Target>) {
     for (n, row) in rows.iter().enumerate() {
         let start = ids.len();
         segments.push(Segment::root(start, row.ids.len(), n));
-        targets.extend(row.targets().into_iter().map(|t| Target {
-            position: t.position + start,
-            ..t
-        }));
+        targets.extend(
+            row.targets().into_iter().map(|t| Target { position: t.position + start, ..t }),
+        );
         ids.extend(&row.ids);
     }
     (TokenTree::new(ids, segments).unwrap(), targets)
@@ -141,11 +112,8 @@ pub fn shared_tree(rows: &[Row], shared: usize) -> (TokenTree, Vec<Target>) {
         let start = ids.len();
         segments.push(Segment::child(start, row.ids.len() - shared, 0, n));
         targets.extend(row.targets().into_iter().map(|t| {
-            let position = if t.position < shared {
-                t.position
-            } else {
-                t.position - shared + start
-            };
+            let position =
+                if t.position < shared { t.position } else { t.position - shared + start };
             Target { position, ..t }
         }));
         ids.extend(&row.ids[shared..]);
@@ -158,9 +126,8 @@ pub fn one_by_one(decoder: &Decoder, adapter: &Adapter, rows: &[Row]) -> (f64, G
     let mut nll = 0.0;
     let mut sum = Gradients::default();
     for row in rows {
-        let (scores, gradients) = decoder
-            .gradients(adapter, &row.tree(), &row.targets(), &PLAIN)
-            .unwrap();
+        let (scores, gradients) =
+            decoder.gradients(adapter, &row.tree(), &row.targets(), &PLAIN).unwrap();
         nll += total(&scores);
         sum.add(gradients).unwrap();
     }
@@ -174,15 +141,7 @@ pub fn total(scores: &[TargetScore]) -> f64 {
 /// ‖a − b‖ / ‖b‖.
 pub fn distance(a: &Tensor, b: &Tensor) -> f64 {
     let wide = |t: &Tensor| t.to_dtype(DType::F64).unwrap();
-    let norm = |t: &Tensor| {
-        t.sqr()
-            .unwrap()
-            .sum_all()
-            .unwrap()
-            .to_scalar::<f64>()
-            .unwrap()
-            .sqrt()
-    };
+    let norm = |t: &Tensor| t.sqr().unwrap().sum_all().unwrap().to_scalar::<f64>().unwrap().sqrt();
     norm(&(wide(a) - wide(b)).unwrap()) / norm(&wide(b)).max(1e-30)
 }
 
