@@ -8,6 +8,7 @@ use candle_core::{DType, Device, Tensor};
 
 use crate::block::{Block, BlockPass, BlockTrace};
 use crate::linear::{Linear, LoraPass};
+use crate::llama::Loader;
 use crate::op::dropout::{Dropout, TokenKey};
 use crate::op::rope::{frequencies, Rotation};
 use crate::op::{cross_entropy, rms_norm};
@@ -378,62 +379,4 @@ fn target_scores(logits: &Tensor, tokens: &Tensor, targets: &[Target]) -> Result
     Ok(scores
         .map(|((nll, best), target)| TargetScore { nll, correct: best == target.token })
         .collect())
-}
-
-/// Names and shapes of a Llama checkpoint.
-struct Loader<'a> {
-    weights: &'a Weights,
-    config: &'a ModelConfig,
-    dtype: DType,
-    device: &'a Device,
-}
-
-impl Loader<'_> {
-    fn matrix(&self, name: &str, outputs: usize, inputs: usize) -> Result<Tensor> {
-        self.weights.tensor(name, &[outputs, inputs], self.dtype, self.device)
-    }
-
-    fn norm(&self, name: &str) -> Result<Tensor> {
-        self.weights.tensor(name, &[self.config.hidden_size], DType::F32, self.device)
-    }
-
-    fn linear(&self, path: String, outputs: usize, inputs: usize, biased: bool) -> Result<Linear> {
-        let weight = self.matrix(&format!("{path}.weight"), outputs, inputs)?;
-        let bias = match biased {
-            true => Some(self.weights.tensor(
-                &format!("{path}.bias"),
-                &[outputs],
-                DType::F32,
-                self.device,
-            )?),
-            false => None,
-        };
-        Ok(Linear::new(path, weight, bias))
-    }
-
-    fn block(&self, layer: usize) -> Result<Block> {
-        let c = self.config;
-        let base = format!("model.layers.{layer}");
-        let (queries, groups) =
-            (c.num_attention_heads * c.head_dim, c.num_key_value_heads * c.head_dim);
-        let attention = |name: &str, outputs, inputs| {
-            self.linear(format!("{base}.self_attn.{name}"), outputs, inputs, c.attention_bias)
-        };
-        let mlp = |name: &str, outputs, inputs| {
-            self.linear(format!("{base}.mlp.{name}"), outputs, inputs, c.mlp_bias)
-        };
-        Ok(Block {
-            input_norm: self.norm(&format!("{base}.input_layernorm.weight"))?,
-            q: attention("q_proj", queries, c.hidden_size)?,
-            k: attention("k_proj", groups, c.hidden_size)?,
-            v: attention("v_proj", groups, c.hidden_size)?,
-            o: attention("o_proj", c.hidden_size, queries)?,
-            mlp_norm: self.norm(&format!("{base}.post_attention_layernorm.weight"))?,
-            gate: mlp("gate_proj", c.intermediate_size, c.hidden_size)?,
-            up: mlp("up_proj", c.intermediate_size, c.hidden_size)?,
-            down: mlp("down_proj", c.hidden_size, c.intermediate_size)?,
-            eps: c.rms_norm_eps,
-            head_dim: c.head_dim,
-        })
-    }
 }

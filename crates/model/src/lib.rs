@@ -28,6 +28,7 @@ pub mod files;
 pub mod gradients;
 mod kernel;
 pub mod linear;
+mod llama;
 pub mod lora;
 pub mod merge;
 pub mod op;
