@@ -1,0 +1,58 @@
+//! Data preparation of tunewise: JSONL rows become [`Example`]s, are rendered with the model's own chat
+//! template, tokenized with a loss mask, and laid out as token trees.
+//!
+//! In pipeline order: [`splits`] → [`read`] ([`mod@format`], [`problem`]) → [`example`] → [`render`] (templates, tokenizer, loss
+//! masks; [`render_problem`]) → [`mod@tokenize`] → [`shuffle`] → [`tree`].
+//!
+//! ```
+//! use tunewise_data::{read_file, ReadOptions, RowFormat};
+//!
+//! let folder = tempfile::tempdir()?;
+//! let path = folder.path().join("train.jsonl");
+//! std::fs::write(&path, "{\"instruction\": \"Add.\", \"input\": \"1 2\", \"output\": \"3\"}\n")?;
+//!
+//! let set = read_file(&path, &ReadOptions { require_answer: true, ..ReadOptions::default() })?;
+//! assert_eq!(set.format, RowFormat::Alpaca);
+//! assert_eq!(set.rows[0].example.reference(), Some("3"));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+mod conversation;
+pub mod error;
+pub mod example;
+mod field;
+pub mod format;
+mod generation;
+mod json;
+mod line;
+mod mask;
+mod message;
+mod model_files;
+mod model_text;
+mod plain;
+pub mod problem;
+mod python;
+pub mod read;
+pub mod render;
+pub mod render_problem;
+mod row;
+mod shield;
+pub mod shuffle;
+mod source;
+pub mod splits;
+mod template;
+pub mod tokenize;
+mod tokenizer;
+pub mod tree;
+mod twin;
+
+pub use error::DataError;
+pub use example::{Body, Example, Message, Role};
+pub use format::{ColumnMap, RowFormat};
+pub use read::{read_file, BadRow, DataSet, OnBadRow, ReadOptions, Row, RowReader};
+pub use render::{RenderMode, Rendered, Renderer, TemplateKind, TrainOn};
+pub use render_problem::{ModelProblem, NothingSupervised, RenderProblem};
+pub use shuffle::shuffled;
+pub use splits::{find_splits, SplitFiles};
+pub use tokenize::{tokenize, ExcessLength, TokenExample, Tokenized};
+pub use tree::{lay_out, PackedBatch, PrefixSharing, Segment, Target};

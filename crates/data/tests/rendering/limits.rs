@@ -1,0 +1,91 @@
+use super::*;
+use tunewise_data::{read_file, tokenize, DataSet, ExcessLength, ReadOptions, TrainOn};
+
+fn set(lines: &[Value]) -> (tempfile::TempDir, DataSet) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("train.jsonl");
+    let text: String = lines.iter().map(|line| format!("{line}\n")).collect();
+    std::fs::write(&path, text).unwrap();
+    let set =
+        read_file(&path, &ReadOptions { require_answer: true, ..ReadOptions::default() }).unwrap();
+    (folder, set)
+}
+
+fn row(answer: &str) -> Value {
+    json!({"messages": [{"role": "user", "content": "!"}, {"role": "assistant", "content": answer}]})
+}
+
+/// Tokens of the row with a one-letter answer: see `the_tokens_of_a_short_row_are_exact`.
+const SHORT: usize = 12;
+
+#[test]
+fn a_row_at_the_limit_is_kept_whole() {
+    let (_folder, set) = set(&[row("$"), row("$$$$$$")]);
+    let renderer = renderer("tiny-bytes");
+    let found = tokenize(&renderer, &set, TrainOn::All, SHORT, ExcessLength::Drop).unwrap();
+    assert_eq!(
+        (found.rows, found.examples.len(), found.truncated, found.dropped.as_slice()),
+        (2, 1, 0, [2].as_slice())
+    );
+    assert_eq!((found.tokens(), found.supervised_tokens()), (SHORT, 2));
+}
+
+#[test]
+fn truncation_cuts_the_end_and_is_counted() {
+    let (_folder, set) = set(&[row("$"), row("$$$$$$")]);
+    let renderer = renderer("tiny-bytes");
+    let found = tokenize(&renderer, &set, TrainOn::All, 11, ExcessLength::Truncate).unwrap();
+    let lengths: Vec<(usize, usize)> = found
+        .examples
+        .iter()
+        .map(|example| (example.ids.len(), example.supervised_tokens()))
+        .collect();
+    assert_eq!((found.truncated, lengths), (2, vec![(11, 2), (11, 2)]));
+}
+
+#[test]
+fn a_row_beyond_the_limit_is_an_error_naming_it() {
+    let (_folder, set) = set(&[row("$"), row("$$$$$$")]);
+    let error = tokenize(&renderer("tiny-bytes"), &set, TrainOn::All, SHORT, ExcessLength::Raise)
+        .unwrap_err();
+    let message = error.to_string();
+    assert!(message.ends_with("expected at most 12 (`max_length`)"), "{message}");
+    assert!(message.starts_with(&format!("`{}:2`: the row has ", set.path.display())), "{message}");
+    assert!(error.hint().unwrap().contains("truncate"));
+}
+
+#[test]
+fn a_row_that_loses_every_supervised_token_is_an_error_naming_it() {
+    let (_folder, set) = set(&[row("$")]);
+    let error = tokenize(&renderer("tiny-bytes"), &set, TrainOn::All, 9, ExcessLength::Truncate)
+        .unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        format!(
+            "`{}:1`: no token is supervised: the first supervised token is number 10, cut off by `max_length` 9",
+            set.path.display()
+        )
+    );
+}
+
+#[test]
+fn a_row_whose_turns_have_weight_zero_is_an_error_naming_it() {
+    let mut line = row("$");
+    line["messages"][1]["weight"] = json!(0);
+    let (_folder, set) = set(&[line]);
+    let error =
+        tokenize(&renderer("tiny-bytes"), &set, TrainOn::All, 99, ExcessLength::Raise).unwrap_err();
+    assert!(error
+        .to_string()
+        .ends_with(":1`: no token is supervised: the turns to train have `weight` 0"));
+}
+
+#[test]
+fn a_row_that_becomes_several_is_told() {
+    let line = json_file(&beside("golden/rows.json"))["conversations"]["thoughts"].clone();
+    let (_folder, set) = set(&[row("$"), line]);
+    let found =
+        tokenize(&under("forgets_thoughts"), &set, TrainOn::All, 999, ExcessLength::Raise).unwrap();
+    assert_eq!((found.split.as_slice(), found.examples.len()), ([2].as_slice(), 3));
+    assert_eq!(found.examples.iter().map(|example| example.line).collect::<Vec<_>>(), [1, 2, 2]);
+}
