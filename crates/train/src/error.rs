@@ -1,0 +1,249 @@
+//! What can go wrong between a recipe and a trained adapter.
+
+use std::path::PathBuf;
+
+use tunewise_data::DataError;
+use tunewise_model::ModelError;
+
+/// Result of this crate's functions.
+pub type Result<T> = std::result::Result<T, TrainError>;
+
+/// Why a recipe was refused or a training run stopped.
+#[derive(Debug, thiserror::Error)]
+pub enum TrainError {
+    /// A file could not be read or written.
+    #[error("`{path}`: {source}", path = path.display())]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// What the operating system said.
+        source: std::io::Error,
+    },
+    /// A JSON file of an earlier run does not parse.
+    #[error("`{path}`: not the JSON that a run writes: {source}", path = path.display())]
+    Json {
+        /// The file.
+        path: PathBuf,
+        /// Where and why.
+        source: serde_json::Error,
+    },
+    /// A recipe is not YAML, or a value has the wrong type.
+    #[error("`{place}`: {source}")]
+    RecipeValue {
+        /// File and line.
+        place: String,
+        /// What was expected and found.
+        source: serde_norway::Error,
+    },
+    /// A value given for a key does not have the key's type.
+    #[error("`{key}` is `{found}`: {source}")]
+    KeyValue {
+        /// The recipe key.
+        key: String,
+        /// The text given.
+        found: String,
+        /// What was expected.
+        source: serde_norway::Error,
+    },
+    /// A key that no recipe has.
+    #[error("{}unknown recipe key `{key}`", at(place))]
+    UnknownKey {
+        /// File and line; empty for a flag.
+        place: String,
+        /// The key.
+        key: String,
+        /// The known key that looks most like it.
+        nearest: Option<String>,
+    },
+    /// A key that stands twice.
+    #[error("{}recipe key `{key}` stands here a second time, expected once", at(place))]
+    DuplicateKey {
+        /// File and line.
+        place: String,
+        /// The key.
+        key: String,
+    },
+    /// A key or value that is known from other tools and that this version does not have.
+    #[error("{}`{what}` is recognised but not built yet", at(place))]
+    NotBuilt {
+        /// File and line; empty where none is known.
+        place: String,
+        /// The key, or key and value.
+        what: String,
+        /// What serves instead.
+        instead: Option<String>,
+    },
+    /// A value outside its range, or two values that exclude each other.
+    #[error("`{key}` is {found}, expected {expected}")]
+    Setting {
+        /// The recipe key.
+        key: &'static str,
+        /// What would do.
+        expected: String,
+        /// What stands there.
+        found: String,
+    },
+    /// A key without which there is nothing to do.
+    #[error("recipe key `{key}` is not set, expected {expected}")]
+    MissingKey {
+        /// The recipe key.
+        key: &'static str,
+        /// What it should be.
+        expected: &'static str,
+    },
+    /// A recipe key that contradicts the adapter that training starts from.
+    #[error("`{key}` is {recipe}, expected {adapter} as in the configuration of `init_adapter`")]
+    InitAdapter {
+        /// The recipe key.
+        key: &'static str,
+        /// The recipe's value.
+        recipe: String,
+        /// The adapter's value.
+        adapter: String,
+    },
+    /// A row whose loss would be empty.
+    #[error("line {line} has no supervised token, expected at least one")]
+    NoSupervisedToken {
+        /// The row's line.
+        line: usize,
+    },
+    /// Nothing to train on.
+    #[error("no rows to train on, expected at least one")]
+    NoRows,
+    /// A checkpoint of another run.
+    #[error("`{checkpoint}`: `{key}` was {then} when it was saved and is {now} now, expected the same", checkpoint = checkpoint.display())]
+    OtherRun {
+        /// The checkpoint.
+        checkpoint: PathBuf,
+        /// The recipe key, or `data`, `base model`, …
+        key: String,
+        /// The value at the time of saving.
+        then: String,
+        /// The value of this run.
+        now: String,
+    },
+    /// A checkpoint that lacks something.
+    #[error("`{path}`: {reason}", path = path.display())]
+    BadCheckpoint {
+        /// The checkpoint or its file.
+        path: PathBuf,
+        /// What is missing or wrong.
+        reason: String,
+    },
+    /// Checkpoints of a run that did not finish stand where a new run would write.
+    #[error("`{output}` holds `{checkpoint}` of a run that did not finish, expected a folder without one", output = output.display())]
+    UnfinishedRun {
+        /// The output folder.
+        output: PathBuf,
+        /// Its latest checkpoint.
+        checkpoint: String,
+    },
+    /// A loss or gradient that is not a number.
+    #[error("step {step}: the {what} is {found}, expected a finite number; rows at {lines}")]
+    NonFinite {
+        /// The optimizer step, counted from 1.
+        step: usize,
+        /// `loss`, `gradient norm`, …
+        what: &'static str,
+        /// The value.
+        found: f64,
+        /// The lines of the step's rows.
+        lines: String,
+    },
+    /// A tensor that is not a number and was about to be saved.
+    #[error("step {step}: `{tensor}` holds a value that is not finite, so nothing was saved")]
+    NonFiniteTensor {
+        /// The optimizer step, counted from 1.
+        step: usize,
+        /// The tensor.
+        tensor: String,
+    },
+    /// Adapter tensors that are what they were before training.
+    #[error("{} of {total} adapter tensors did not move in {steps} steps: {}", still.len(), some(still))]
+    DidNotMove {
+        /// The tensors' keys.
+        still: Vec<String>,
+        /// How many tensors the adapter has.
+        total: usize,
+        /// Optimizer steps with a learning rate above zero.
+        steps: usize,
+    },
+    /// An adapter that changes nothing.
+    #[error("the logits with and without the adapter are equal on {rows} rows after {steps} steps, expected a difference")]
+    SameLogits {
+        /// How many rows were compared.
+        rows: usize,
+        /// Optimizer steps with a learning rate above zero.
+        steps: usize,
+    },
+    /// The data crate refused.
+    #[error(transparent)]
+    Data(#[from] DataError),
+    /// The model crate refused.
+    #[error(transparent)]
+    Model(#[from] ModelError),
+    /// The tensor library failed.
+    #[error("tensor computation: {0}")]
+    Tensor(#[from] candle_core::Error),
+    /// The optimizer's state could not be put into a file.
+    #[error("`optimizer.safetensors`: {0}")]
+    Safetensors(#[from] safetensors::SafeTensorError),
+}
+
+impl TrainError {
+    /// What the user can do about it, where there is something.
+    pub fn hint(&self) -> Option<String> {
+        Some(match self {
+            Self::UnknownKey { nearest: Some(nearest), .. } => format!("did you mean `{nearest}`?"),
+            Self::UnknownKey { .. } => "`tunewise recipe` lists every key".into(),
+            Self::NotBuilt { instead, .. } => return instead.clone(),
+            Self::InitAdapter { key, .. } => format!("drop `{key}`, or train a new adapter without `init_adapter`"),
+            Self::NoSupervisedToken { .. } => {
+                "give the row an assistant turn with weight 1, or raise `max_length`".into()
+            }
+            Self::OtherRun { .. } => "give the same values, or start a new run in another `output_dir`".into(),
+            Self::BadCheckpoint { .. } => "resume from an earlier `checkpoint-N`".into(),
+            Self::UnfinishedRun { .. } => {
+                "pass `resume_from_checkpoint: true` to continue it, remove its checkpoints, or choose another `output_dir`".into()
+            }
+            Self::NonFinite { .. } | Self::NonFiniteTensor { .. } => {
+                "lower `learning_rate`, or look at those rows; the last checkpoint is intact".into()
+            }
+            Self::DidNotMove { .. } | Self::SameLogits { .. } => {
+                "raise `learning_rate` or the number of steps; rows of a single token cannot train attention".into()
+            }
+            Self::Data(source) => return source.hint(),
+            Self::Model(source) => return source.hint(),
+            _ => return None,
+        })
+    }
+
+    /// Whether the input was fine and the run itself failed a check (exit code 1 rather than 2).
+    pub fn is_failed_check(&self) -> bool {
+        matches!(
+            self,
+            Self::NonFinite { .. }
+                | Self::NonFiniteTensor { .. }
+                | Self::DidNotMove { .. }
+                | Self::SameLogits { .. }
+        )
+    }
+}
+
+/// The place and a colon; nothing where there is no place.
+fn at(place: &str) -> String {
+    if place.is_empty() {
+        String::new()
+    } else {
+        format!("`{place}`: ")
+    }
+}
+
+/// The first names in backticks, and how many more there are.
+fn some(names: &[String]) -> String {
+    let shown: Vec<String> = names.iter().take(4).map(|name| format!("`{name}`")).collect();
+    match names.len().saturating_sub(shown.len()) {
+        0 => shown.join(", "),
+        more => format!("{} and {more} more", shown.join(", ")),
+    }
+}

@@ -1,0 +1,242 @@
+//! What stands beside an adapter: `README.md` for people and `tunewise.json` for programs.
+
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+use serde_json::{json, Value};
+use tunewise_model::files::write_whole;
+
+use crate::checkpoint::{write_json, TrainerState};
+use crate::error::{Result, TrainError};
+use crate::provenance::{DataFile, Provenance};
+use crate::record::{EvaluationRecord, LogEntry};
+use crate::summary::TrainSummary;
+
+const RECORD: &str = "tunewise.json";
+
+/// What a finished run leaves to the one that would repeat it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct FinishedRun {
+    /// What was done.
+    pub summary: TrainSummary,
+    /// Optimizer steps that the run was to take.
+    pub total_steps: usize,
+    /// The time that the chat template read.
+    pub clock: String,
+    /// What must be equal for it to be the same run.
+    pub fingerprint: std::collections::BTreeMap<String, Value>,
+}
+
+/// The finished run of an output folder, if there is one.
+pub(crate) fn finished_run(output: &Path) -> Result<Option<FinishedRun>> {
+    let path = output.join(RECORD);
+    if !path.is_file() {
+        return Ok(None);
+    }
+    let bytes =
+        std::fs::read(&path).map_err(|source| TrainError::Io { path: path.clone(), source })?;
+    let found = serde_json::from_slice(&bytes);
+    found.map(Some).map_err(|source| TrainError::Json { path, source })
+}
+
+/// Removes the mark of a finished run, so that a new one is not taken for finished.
+pub(crate) fn forget_finished_run(output: &Path) -> Result<()> {
+    let path = output.join(RECORD);
+    match std::fs::remove_file(&path) {
+        Err(source) if source.kind() != std::io::ErrorKind::NotFound => {
+            Err(TrainError::Io { path, source })
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Writes the card and then, as the last file of a run, its record. The adapter is that of `adapter_step`.
+pub(crate) fn write(
+    output: &Path,
+    provenance: &Provenance,
+    summary: &TrainSummary,
+    state: &TrainerState,
+    adapter_step: usize,
+) -> Result<()> {
+    let evaluation = evaluation_at(state, adapter_step);
+    let card = card(provenance, summary, evaluation, state)?;
+    write_whole(&output.join("README.md"), card.as_bytes())?;
+    let record = json!({
+        "tunewise_version": env!("CARGO_PKG_VERSION"),
+        "provenance": provenance,
+        "evaluation": evaluation,
+        "summary": summary,
+        "total_steps": state.max_steps,
+        "clock": state.clock,
+        "fingerprint": state.fingerprint,
+    });
+    write_json(&output.join(RECORD), &record)
+}
+
+fn evaluation_at(state: &TrainerState, step: usize) -> Option<&EvaluationRecord> {
+    state.log_history.iter().find_map(|entry| match entry {
+        LogEntry::Evaluation(record) if record.step == step => Some(record),
+        _ => None,
+    })
+}
+
+fn card(
+    provenance: &Provenance,
+    summary: &TrainSummary,
+    evaluation: Option<&EvaluationRecord>,
+    state: &TrainerState,
+) -> Result<String> {
+    let mut card = front_matter(&provenance.base_model)?;
+    card += "\n# LoRA adapter\n\n";
+    card += &format!(
+        "A LoRA adapter of `{}`, trained with tunewise {}.\n",
+        provenance.base_model,
+        env!("CARGO_PKG_VERSION")
+    );
+    card += "\n## Origin\n\n| what | sha256 |\n|---|---|\n";
+    let mut hashes = vec![
+        (format!("base model `{}`", provenance.base_model), provenance.base_sha256.as_str()),
+        (
+            data_label("training data", &provenance.train_data),
+            provenance.train_data.sha256.as_str(),
+        ),
+    ];
+    if let Some(valid) = &provenance.valid_data {
+        hashes.push((data_label("validation data", valid), valid.sha256.as_str()));
+    }
+    hashes.push(("chat template".into(), &provenance.template_sha256));
+    hashes.push(("tokenizer".into(), &provenance.tokenizer_sha256));
+    for (what, hash) in hashes {
+        card += &format!("| {what} | `{hash}` |\n");
+    }
+    card += "\nThe base model's hash covers `config.json` and name, length and first MiB of each weights file.\n";
+    card += &figures(summary, state);
+    card += &evaluated(evaluation);
+    card += "\n## Recipe\n\n```yaml\n";
+    card += &set_keys(&provenance.recipe)?;
+    card += "```\n";
+    Ok(card)
+}
+
+fn front_matter(base_model: &str) -> Result<String> {
+    let header = json!({
+        "base_model": base_model,
+        "library_name": "peft",
+        "pipeline_tag": "text-generation",
+        "tags": [format!("base_model:adapter:{base_model}"), "lora", "tunewise"],
+    });
+    Ok(format!("---\n{}---\n", yaml(&header)?))
+}
+
+fn data_label(what: &str, file: &DataFile) -> String {
+    format!(
+        "{what} `{}` ({} rows read, {} trained on or scored, {} bad, {} cut, {} dropped for length)",
+        file.path, file.rows_read, file.rows, file.bad_rows, file.truncated, file.dropped
+    )
+}
+
+fn figures(summary: &TrainSummary, state: &TrainerState) -> String {
+    let stopped = if state.stopped_early { " (stopped early)" } else { "" };
+    let memory = summary.peak_memory_bytes;
+    let memory =
+        memory.map_or("unknown".into(), |bytes| format!("{:.0} MiB", bytes as f64 / 1048576.0));
+    let rows = [
+        ("optimizer steps", format!("{}{stopped}", summary.steps)),
+        ("epochs", format!("{:.3}", state.epoch)),
+        ("rows processed", summary.rows.to_string()),
+        ("tokens processed", summary.tokens.to_string()),
+        ("supervised tokens", summary.supervised_tokens.to_string()),
+        ("loss of the last step, nats per token", format!("{:.4}", summary.final_loss)),
+        ("seconds", format!("{:.1}", summary.train_seconds)),
+        ("tokens per second", format!("{:.0}", summary.tokens_per_second)),
+        ("peak memory", memory),
+    ];
+    let rows: String = rows.iter().map(|(what, value)| format!("| {what} | {value} |\n")).collect();
+    format!("\n## Training\n\n| figure | value |\n|---|---|\n{rows}")
+}
+
+fn evaluated(evaluation: Option<&EvaluationRecord>) -> String {
+    let Some(record) = evaluation else {
+        return "\n## Evaluation\n\nNo validation split was given.\n".into();
+    };
+    format!(
+        "\n## Evaluation\n\nOn the validation split, at step {}: {:.4} nats per supervised token (perplexity {:.3}), \
+         {:.1} % of {} supervised tokens predicted best.\n",
+        record.step,
+        record.eval_loss,
+        record.eval_loss.exp(),
+        100.0 * record.eval_mean_token_accuracy,
+        record.eval_supervised_tokens
+    )
+}
+
+/// The recipe's keys that have a value, as YAML.
+fn set_keys(recipe: &Value) -> Result<String> {
+    let mut recipe = recipe.clone();
+    if let Some(keys) = recipe.as_object_mut() {
+        keys.retain(|_, value| !value.is_null());
+    }
+    yaml(&recipe)
+}
+
+fn yaml(value: &Value) -> Result<String> {
+    serde_norway::to_string(value)
+        .map_err(|source| TrainError::RecipeValue { place: "README.md".into(), source })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn summary() -> TrainSummary {
+        TrainSummary {
+            steps: 12,
+            rows: 96,
+            tokens: 960,
+            supervised_tokens: 480,
+            final_loss: 0.5,
+            rows_per_second: 48.0,
+            tokens_per_second: 480.0,
+            train_seconds: 2.0,
+            peak_memory_bytes: Some(64 << 20),
+            saved_prefix_tokens: 0,
+            best_eval_loss: Some(0.75),
+            adapter: "out".into(),
+        }
+    }
+
+    fn provenance() -> Provenance {
+        Provenance {
+            base_model: "org/base: small".into(),
+            template_sha256: "abc".into(),
+            recipe: json!({ "r": 8, "max_length": null }),
+            ..Provenance::default()
+        }
+    }
+
+    #[test]
+    fn the_front_matter_is_that_of_a_peft_adapter() {
+        let card = card(&provenance(), &summary(), None, &TrainerState::default()).unwrap();
+        let header = card.split("---\n").nth(1).unwrap();
+        let header: Value = serde_norway::from_str(header).unwrap();
+        assert_eq!(header["base_model"], "org/base: small");
+        assert_eq!(header["library_name"], "peft");
+        assert_eq!(header["tags"][0], "base_model:adapter:org/base: small");
+        assert!(card.contains("| chat template | `abc` |"));
+        assert!(card.contains("| peak memory | 64 MiB |"));
+        assert!(card.contains("```yaml\nr: 8\n```"));
+        assert!(card.contains("No validation split was given."));
+    }
+
+    #[test]
+    fn the_record_says_what_the_finished_run_did() {
+        let dir = tempfile::tempdir().unwrap();
+        assert_eq!(finished_run(dir.path()).unwrap(), None);
+        let state = TrainerState { max_steps: 12, ..TrainerState::default() };
+        write(dir.path(), &provenance(), &summary(), &state, 12).unwrap();
+        let found = finished_run(dir.path()).unwrap().unwrap();
+        assert_eq!((found.summary, found.total_steps), (summary(), 12));
+        forget_finished_run(dir.path()).unwrap();
+        assert_eq!(finished_run(dir.path()).unwrap(), None);
+    }
+}

@@ -1,0 +1,174 @@
+//! Where an adapter comes from: base model, data, template and recipe.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+use serde_json::{json, Value};
+use sha2::{Digest, Sha256};
+use tunewise_data::TokenExample;
+
+use crate::error::{Result, TrainError};
+
+/// Bytes of each weights file that enter the base model's hash: its header, names and shapes, and its first weights.
+const HASHED_BYTES: u64 = 1 << 20;
+
+/// What an adapter was trained on and how.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+pub struct Provenance {
+    /// The base model, as the user named it.
+    pub base_model: String,
+    /// Hash of its configuration and of the beginning and length of each weights file.
+    pub base_sha256: String,
+    /// The training rows.
+    pub train_data: DataFile,
+    /// The valid split.
+    pub valid_data: Option<DataFile>,
+    /// Hash of the chat template.
+    pub template_sha256: String,
+    /// Hash of the tokenizer.
+    pub tokenizer_sha256: String,
+    /// Hash of the adapter that training started from.
+    pub init_adapter_sha256: Option<String>,
+    /// The time that the template read, fixed for the whole run.
+    pub clock: String,
+    /// Every recipe key.
+    pub recipe: Value,
+    /// Those that decide what is computed.
+    pub mathematics: BTreeMap<String, Value>,
+}
+
+/// A file of rows and what became of them.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct DataFile {
+    /// The file.
+    pub path: String,
+    /// Hash of its bytes.
+    pub sha256: String,
+    /// Rows read.
+    pub rows_read: usize,
+    /// Bad rows left out.
+    pub bad_rows: usize,
+    /// Rows cut to `max_length`.
+    pub truncated: usize,
+    /// Rows left out for their length.
+    pub dropped: usize,
+    /// Rows of tokens that remained.
+    pub rows: usize,
+}
+
+impl Provenance {
+    /// What must be the same when a run is resumed, with the tokenized rows themselves.
+    pub fn fingerprint(
+        &self,
+        train: &[TokenExample],
+        valid: &[TokenExample],
+    ) -> BTreeMap<String, Value> {
+        let mut fingerprint = self.mathematics.clone();
+        let valid_sha256 = self.valid_data.as_ref().map(|file| &file.sha256);
+        for (key, value) in [
+            ("base model", json!(self.base_sha256)),
+            ("data", json!(self.train_data.sha256)),
+            ("valid data", json!(valid_sha256)),
+            ("chat template", json!(self.template_sha256)),
+            ("tokenizer", json!(self.tokenizer_sha256)),
+            ("init_adapter", json!(self.init_adapter_sha256)),
+            ("tokenized rows", json!(rows_sha256(train))),
+            ("tokenized valid rows", json!(rows_sha256(valid))),
+        ] {
+            fingerprint.insert(key.to_owned(), value);
+        }
+        fingerprint
+    }
+}
+
+fn rows_sha256(rows: &[TokenExample]) -> String {
+    let mut hash = Sha256::new();
+    for row in rows {
+        hash.update((row.ids.len() as u64).to_le_bytes());
+        for (id, supervised) in row.ids.iter().zip(&row.supervised) {
+            hash.update(id.to_le_bytes());
+            hash.update([u8::from(*supervised)]);
+        }
+    }
+    hex(&hash.finalize())
+}
+
+/// The hash of a model folder: its `config.json`, and name, length and first MiB of every safetensors file.
+///
+/// # Errors
+/// When the folder or a file cannot be read.
+pub fn base_sha256(folder: &Path) -> Result<String> {
+    let io = |path: &Path| {
+        let path = path.to_path_buf();
+        |source| TrainError::Io { path, source }
+    };
+    let mut files: Vec<PathBuf> = Vec::new();
+    for entry in std::fs::read_dir(folder).map_err(io(folder))? {
+        let path = entry.map_err(io(folder))?.path();
+        if path.extension().is_some_and(|extension| extension == "safetensors") {
+            files.push(path);
+        }
+    }
+    files.sort();
+    let config = folder.join("config.json");
+    let mut hash = Sha256::new();
+    hash.update(std::fs::read(&config).map_err(io(&config))?);
+    for path in files {
+        let file = File::open(&path).map_err(io(&path))?;
+        let length = file.metadata().map_err(io(&path))?.len();
+        let mut beginning = Vec::new();
+        file.take(HASHED_BYTES).read_to_end(&mut beginning).map_err(io(&path))?;
+        hash.update(path.file_name().unwrap_or_default().as_encoded_bytes());
+        hash.update(length.to_le_bytes());
+        hash.update(&beginning);
+    }
+    Ok(hex(&hash.finalize()))
+}
+
+/// The hash of a file's bytes.
+pub(crate) fn file_sha256(path: &Path) -> Result<String> {
+    let bytes =
+        std::fs::read(path).map_err(|source| TrainError::Io { path: path.into(), source })?;
+    Ok(hex(&Sha256::digest(bytes)))
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn row(ids: &[u32], supervised: &[bool]) -> TokenExample {
+        TokenExample { line: 1, ids: ids.into(), supervised: supervised.into() }
+    }
+
+    #[test]
+    fn rows_hash_by_boundary_id_and_mask() {
+        let hash = |rows: &[TokenExample]| rows_sha256(rows);
+        let both = hash(&[row(&[1, 2], &[false, true]), row(&[3], &[false])]);
+        assert_ne!(both, hash(&[row(&[1], &[false]), row(&[2, 3], &[true, false])]));
+        assert_ne!(both, hash(&[row(&[1, 2], &[false, false]), row(&[3], &[false])]));
+        let empty = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
+        assert_eq!(hash(&[]), empty);
+    }
+
+    #[test]
+    fn a_base_hash_changes_with_configuration_and_weights() {
+        let dir = tempfile::tempdir().unwrap();
+        let write = |name: &str, text: &str| std::fs::write(dir.path().join(name), text).unwrap();
+        write("config.json", "{}");
+        write("model.safetensors", "weights");
+        let first = base_sha256(dir.path()).unwrap();
+        assert_eq!(first, base_sha256(dir.path()).unwrap());
+        write("model.safetensors", "weightz");
+        let second = base_sha256(dir.path()).unwrap();
+        assert_ne!(first, second);
+        write("config.json", "{ }");
+        assert_ne!(second, base_sha256(dir.path()).unwrap());
+    }
+}

@@ -1,0 +1,256 @@
+//! Ranges of recipe values, and values that exclude each other.
+
+use std::collections::BTreeMap;
+use std::fmt::Display;
+
+use serde_json::Value;
+
+use super::{ComputeDevice, InitLoraWeights, Recipe, ScheduleName};
+use crate::error::{Result, TrainError};
+
+/// Keys whose change would make a resumed run another run than the one that was interrupted.
+const MATHEMATICS: [&str; 37] = [
+    "train_on",
+    "max_length",
+    "excess_length_strategy",
+    "packing",
+    "shuffle",
+    "data_format",
+    "prompt_feature",
+    "completion_feature",
+    "text_feature",
+    "on_bad_row",
+    "r",
+    "lora_alpha",
+    "lora_dropout",
+    "target_modules",
+    "exclude_modules",
+    "layers_to_transform",
+    "rank_pattern",
+    "alpha_pattern",
+    "use_rslora",
+    "init_lora_weights",
+    "learning_rate",
+    "lr_scheduler_type",
+    "warmup_ratio",
+    "warmup_steps",
+    "weight_decay",
+    "adam_beta1",
+    "adam_beta2",
+    "adam_epsilon",
+    "max_grad_norm",
+    "per_device_train_batch_size",
+    "gradient_accumulation_steps",
+    "num_train_epochs",
+    "max_steps",
+    "load_best_model_at_end",
+    "dtype",
+    "device",
+    "seed",
+];
+
+impl Recipe {
+    /// Nothing, where every value is in its range and built.
+    ///
+    /// # Errors
+    /// On the first value that is not.
+    pub fn validate(&self) -> Result<()> {
+        self.check_built()?;
+        self.check_adapter()?;
+        self.check_optimizer()?;
+        self.check_run()
+    }
+
+    /// The values that decide what is computed, for comparison on resuming.
+    ///
+    /// With a constant learning rate the length of the run changes no step, so such a run may be resumed to go on
+    /// for longer.
+    pub fn mathematics(&self) -> BTreeMap<String, Value> {
+        let values = serde_json::to_value(self).unwrap_or_default();
+        let constant = self.lr_scheduler_type == ScheduleName::Constant;
+        let length = |key: &str| matches!(key, "num_train_epochs" | "max_steps");
+        MATHEMATICS
+            .iter()
+            .filter(|key| !(constant && length(key)))
+            .map(|key| ((*key).to_owned(), values[*key].clone()))
+            .collect()
+    }
+
+    /// What the recipe asks for that will have no effect, to be said aloud.
+    pub fn notes(&self) -> Vec<String> {
+        let mut notes = Vec::new();
+        let warms_up = self.warmup_ratio > 0.0 || self.warmup_steps > 0;
+        if self.lr_scheduler_type == ScheduleName::Constant && warms_up {
+            notes.push("`lr_scheduler_type: constant` has no warm-up: `warmup_ratio` and `warmup_steps` have no effect".into());
+        } else if self.warmup_ratio > 0.0 && self.warmup_steps > 0 {
+            notes.push("`warmup_steps` goes before `warmup_ratio`, which has no effect".into());
+        }
+        if self.max_steps().is_some() && self.is_explicit("num_train_epochs") {
+            notes.push("`max_steps` goes before `num_train_epochs`, which has no effect".into());
+        }
+        notes
+    }
+
+    fn check_built(&self) -> Result<()> {
+        let missing = |what: String, instead: &str| {
+            let instead = (!instead.is_empty()).then(|| instead.to_owned());
+            Err(TrainError::NotBuilt { place: String::new(), what, instead })
+        };
+        if self.use_dora {
+            return missing("use_dora: true".into(), "train without it");
+        }
+        if let InitLoraWeights::NotBuilt(name) = self.init_lora_weights {
+            return missing(format!("init_lora_weights: {name}"), "use `true` or `gaussian`");
+        }
+        if let Some(report) = self.report_to.0.iter().find(|report| !report.is_built()) {
+            let name = format!("{report:?}").to_lowercase();
+            return missing(format!("report_to: {name}"), "use `jsonl`, `tensorboard` or `none`");
+        }
+        match self.device {
+            ComputeDevice::Auto | ComputeDevice::Cpu => Ok(()),
+            ComputeDevice::Cuda => missing("device: cuda".into(), "use `cpu`"),
+            ComputeDevice::Metal => missing("device: metal".into(), "use `cpu`"),
+        }
+    }
+
+    fn check_adapter(&self) -> Result<()> {
+        at_least_one("r", self.r)?;
+        for (_, rank) in &self.rank_pattern.0 {
+            at_least_one("rank_pattern", *rank)?;
+        }
+        within("lora_alpha", self.lora_alpha, self.lora_alpha > 0.0, "a number above 0")?;
+        for (_, alpha) in &self.alpha_pattern.0 {
+            within("alpha_pattern", *alpha, *alpha > 0.0, "a number above 0")?;
+        }
+        within(
+            "lora_dropout",
+            self.lora_dropout,
+            self.lora_dropout < 1.0,
+            "a number from 0 up to, but not, 1",
+        )
+    }
+
+    fn check_optimizer(&self) -> Result<()> {
+        let positive = "a number of 0 or more";
+        within("learning_rate", self.learning_rate, true, positive)?;
+        within("weight_decay", self.weight_decay, true, positive)?;
+        within("max_grad_norm", self.max_grad_norm, true, positive)?;
+        within(
+            "warmup_ratio",
+            self.warmup_ratio,
+            self.warmup_ratio <= 1.0,
+            "a number from 0 to 1",
+        )?;
+        let below_one = "a number from 0 up to, but not, 1";
+        within("adam_beta1", self.adam_beta1, self.adam_beta1 < 1.0, below_one)?;
+        within("adam_beta2", self.adam_beta2, self.adam_beta2 < 1.0, below_one)?;
+        within("adam_epsilon", self.adam_epsilon, self.adam_epsilon > 0.0, "a number above 0")
+    }
+
+    fn check_run(&self) -> Result<()> {
+        at_least_one("per_device_train_batch_size", self.per_device_train_batch_size)?;
+        at_least_one("per_device_eval_batch_size", self.per_device_eval_batch_size)?;
+        at_least_one("gradient_accumulation_steps", self.gradient_accumulation_steps)?;
+        at_least_one("logging_steps", self.logging_steps)?;
+        within(
+            "num_train_epochs",
+            self.num_train_epochs,
+            self.num_train_epochs > 0.0,
+            "a number above 0",
+        )?;
+        let steps = self.max_steps.unwrap_or(-1);
+        require(steps == -1 || steps >= 1, "max_steps", "at least 1, or -1", steps)?;
+        for (key, value) in [
+            ("max_length", self.max_length),
+            ("threads", self.threads),
+            ("eval_steps", self.eval_steps),
+            ("save_steps", self.save_steps),
+            ("save_total_limit", self.save_total_limit),
+            ("early_stopping_patience", self.early_stopping_patience),
+        ] {
+            at_least_one(key, value.unwrap_or(1))?;
+        }
+        Ok(())
+    }
+}
+
+fn require(fits: bool, key: &'static str, expected: &str, found: impl Display) -> Result<()> {
+    if fits {
+        return Ok(());
+    }
+    Err(TrainError::Setting { key, expected: expected.to_owned(), found: found.to_string() })
+}
+
+fn at_least_one(key: &'static str, value: usize) -> Result<()> {
+    require(value >= 1, key, "at least 1", value)
+}
+
+/// Checks a number that is finite and not negative besides its own bound.
+fn within(key: &'static str, value: f64, bound: bool, expected: &str) -> Result<()> {
+    require(value.is_finite() && value >= 0.0 && bound, key, expected, value)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refused(text: &str) -> String {
+        Recipe::from_yaml(text, "r").unwrap().validate().unwrap_err().to_string()
+    }
+
+    #[test]
+    fn the_default_is_valid() {
+        Recipe::default().validate().unwrap();
+        assert!(Recipe::default().notes().is_empty());
+    }
+
+    #[test]
+    fn a_value_out_of_range_is_named_with_what_would_do() {
+        for (text, expected) in [
+            ("r: 0", "`r` is 0, expected at least 1"),
+            ("lora_dropout: 1", "`lora_dropout` is 1, expected a number from 0 up to, but not, 1"),
+            ("learning_rate: .nan", "`learning_rate` is NaN, expected a number of 0 or more"),
+            ("max_steps: 0", "`max_steps` is 0, expected at least 1, or -1"),
+            ("warmup_ratio: 1.5", "`warmup_ratio` is 1.5, expected a number from 0 to 1"),
+            ("save_total_limit: 0", "`save_total_limit` is 0, expected at least 1"),
+            ("num_train_epochs: -1", "`num_train_epochs` is -1, expected a number above 0"),
+        ] {
+            assert_eq!(refused(text), expected);
+        }
+    }
+
+    #[test]
+    fn values_of_other_tools_are_recognised() {
+        for (text, what) in [
+            ("use_dora: true", "use_dora: true"),
+            ("init_lora_weights: false", "init_lora_weights: false"),
+            ("init_lora_weights: pissa_niter_4", "init_lora_weights: pissa"),
+            ("report_to: wandb", "report_to: wandb"),
+            ("device: cuda", "device: cuda"),
+        ] {
+            assert_eq!(refused(text), format!("`{what}` is recognised but not built yet"));
+        }
+    }
+
+    #[test]
+    fn a_warmup_without_effect_is_said() {
+        let recipe =
+            Recipe::from_yaml("lr_scheduler_type: constant\nwarmup_ratio: 0.03", "r").unwrap();
+        recipe.validate().unwrap();
+        assert_eq!(recipe.notes().len(), 1);
+    }
+
+    #[test]
+    fn the_length_of_a_run_is_mathematics_unless_the_rate_is_constant() {
+        assert!(Recipe::default().mathematics().contains_key("max_steps"));
+        let recipe = Recipe::from_yaml("lr_scheduler_type: constant", "r").unwrap();
+        assert!(!recipe.mathematics().contains_key("max_steps"));
+        assert_eq!(recipe.mathematics()["r"], 8);
+    }
+
+    #[test]
+    fn every_key_of_the_mathematics_is_a_recipe_key() {
+        let names = Recipe::key_names();
+        assert!(MATHEMATICS.iter().all(|key| names.iter().any(|name| name == key)));
+    }
+}

@@ -1,0 +1,137 @@
+//! The gradient of one optimizer step and the loss of an evaluation: sums over micro-batches.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use tunewise_data::PrefixSharing;
+use tunewise_data::TokenExample;
+use tunewise_model::{Adapter, Checkpointing, Decoder, Dropout, Gradients, TrainingPass};
+
+use crate::batch::{batches, RowScore};
+use crate::error::{Result, TrainError};
+
+/// How the rows of a step are computed.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct StepPlan {
+    /// Rows of a micro-batch.
+    pub batch_rows: usize,
+    /// Whether they are laid out together.
+    pub packing: bool,
+    /// What the backward pass starts from.
+    pub checkpointing: Checkpointing,
+    /// Share of the adapter's inputs dropped.
+    pub dropout: f64,
+    /// Seed of the masks.
+    pub seed: u64,
+}
+
+/// What the rows of a step or of an evaluation add up to.
+#[derive(Debug, Default)]
+pub(crate) struct Sums {
+    /// Gradients of the summed loss, divided by nothing; empty for an evaluation.
+    pub gradients: Gradients,
+    /// Each row's part.
+    pub scores: Vec<RowScore>,
+    /// Supervised tokens.
+    pub supervised: usize,
+    /// Tokens of the rows.
+    pub tokens: usize,
+    /// Tokens that shared prefixes spared the decoder.
+    pub saved_prefix_tokens: usize,
+}
+
+impl Sums {
+    fn of(rows: &[&TokenExample]) -> Self {
+        Self {
+            scores: vec![RowScore::default(); rows.len()],
+            supervised: rows.iter().map(|row| row.supervised_tokens()).sum(),
+            tokens: rows.iter().map(|row| row.ids.len()).sum(),
+            ..Self::default()
+        }
+    }
+
+    /// Mean negative log-likelihood per supervised token, in nats.
+    pub fn loss(&self) -> f64 {
+        self.scores.iter().map(|score| score.nll).sum::<f64>() / self.supervised as f64
+    }
+
+    /// Share of the supervised tokens that were predicted best.
+    pub fn accuracy(&self) -> f64 {
+        self.scores.iter().map(|score| score.correct).sum::<usize>() as f64 / self.supervised as f64
+    }
+
+    /// Nothing, where the loss is a finite number; else an error with the rows whose part is not.
+    pub fn check_finite(&self, rows: &[&TokenExample], step: usize) -> Result<()> {
+        let found = self.loss();
+        if found.is_finite() {
+            return Ok(());
+        }
+        let bad = rows.iter().zip(&self.scores).filter(|(_, score)| !score.nll.is_finite());
+        let bad: Vec<&TokenExample> = bad.map(|(row, _)| *row).collect();
+        let lines = if bad.is_empty() { lines_of(rows) } else { lines_of(&bad) };
+        Err(TrainError::NonFinite { step, what: "loss", found, lines })
+    }
+}
+
+/// The sums of a step's rows with their gradients; `None` where the interrupt came first.
+pub(crate) fn gradients(
+    decoder: &Decoder,
+    adapter: &Adapter,
+    rows: &[&TokenExample],
+    plan: StepPlan,
+    step: usize,
+    interrupt: &AtomicBool,
+) -> Result<Option<Sums>> {
+    let mut sums = Sums::of(rows);
+    let sharing = if plan.dropout > 0.0 { PrefixSharing::Separate } else { PrefixSharing::Share };
+    for (index, micro_batch) in rows.chunks(plan.batch_rows).enumerate() {
+        if interrupt.load(Ordering::Relaxed) {
+            return Ok(None);
+        }
+        for batch in batches(micro_batch, index * plan.batch_rows, plan.packing, sharing)? {
+            let dropout = (plan.dropout > 0.0).then_some(Dropout {
+                rate: plan.dropout as f32,
+                seed: plan.seed,
+                step: step as u64,
+                first_row: batch.first_row as u64,
+            });
+            let pass = TrainingPass { checkpointing: plan.checkpointing, dropout };
+            let (scores, gradients) =
+                decoder.gradients(adapter, &batch.tree, &batch.targets, &pass)?;
+            batch.add_scores(&scores, &mut sums.scores);
+            sums.saved_prefix_tokens += batch.saved_prefix_tokens;
+            sums.gradients.add(gradients)?;
+        }
+    }
+    Ok(Some(sums))
+}
+
+/// The sums of rows that are only scored; `None` where the interrupt came first.
+pub(crate) fn evaluation(
+    decoder: &Decoder,
+    adapter: &Adapter,
+    rows: &[&TokenExample],
+    batch_rows: usize,
+    interrupt: &AtomicBool,
+) -> Result<Option<Sums>> {
+    let mut sums = Sums::of(rows);
+    for (index, chunk) in rows.chunks(batch_rows).enumerate() {
+        if interrupt.load(Ordering::Relaxed) {
+            return Ok(None);
+        }
+        for batch in batches(chunk, index * batch_rows, true, PrefixSharing::Share)? {
+            let scores = decoder.score(Some(adapter), &batch.tree, &batch.targets)?;
+            batch.add_scores(&scores, &mut sums.scores);
+        }
+    }
+    Ok(Some(sums))
+}
+
+/// The rows' lines, as a message shows them.
+pub(crate) fn lines_of(rows: &[&TokenExample]) -> String {
+    let shown: Vec<String> = rows.iter().take(16).map(|row| row.line.to_string()).collect();
+    let noun = if rows.len() == 1 { "line" } else { "lines" };
+    match rows.len().saturating_sub(shown.len()) {
+        0 => format!("{noun} {}", shown.join(", ")),
+        more => format!("{noun} {} and {more} more", shown.join(", ")),
+    }
+}

@@ -1,0 +1,85 @@
+//! Whether a run trained at all: tensors moved and logits differ.
+
+use candle_core::Tensor;
+use tunewise_data::TokenExample;
+use tunewise_model::{Adapter, Decoder, TokenTree};
+
+use crate::error::{Result, TrainError};
+
+/// Rows whose logits are compared before the adapter is said to change nothing.
+const ROWS_COMPARED: usize = 8;
+
+/// Nothing, where every tensor moved that `steps` steps with a learning rate above zero must move.
+///
+/// A B that starts at zero leaves its A without a gradient in the first step, so one step must move B alone.
+///
+/// # Errors
+/// With the tensors that are bit for bit what they were.
+pub(crate) fn check_moved(start: &Adapter, end: &Adapter, steps: usize) -> Result<()> {
+    let mut still = Vec::new();
+    let mut total = 0;
+    for ((key, before), (_, after)) in start.tensors().zip(end.tensors()) {
+        total += 1;
+        let must_move = match steps {
+            0 => false,
+            1 => key.ends_with("lora_B.weight"),
+            _ => true,
+        };
+        if must_move && bits(before)? == bits(after)? {
+            still.push(key);
+        }
+    }
+    if still.is_empty() {
+        return Ok(());
+    }
+    Err(TrainError::DidNotMove { still, total, steps })
+}
+
+/// Nothing, where the adapter changes the logits of some row.
+///
+/// # Errors
+/// When they are equal on every row compared.
+pub(crate) fn check_logits(
+    decoder: &Decoder,
+    adapter: &Adapter,
+    rows: &[TokenExample],
+    steps: usize,
+) -> Result<()> {
+    let mut compared = 0;
+    for row in rows.iter().filter(|row| !row.ids.is_empty()).take(ROWS_COMPARED) {
+        let tree = TokenTree::single(row.ids.clone())?;
+        let last = [row.ids.len() - 1];
+        let tuned = decoder.logits(Some(adapter), &tree, &last)?;
+        if bits(&decoder.logits(None, &tree, &last)?)? != bits(&tuned)? {
+            return Ok(());
+        }
+        compared += 1;
+    }
+    Err(TrainError::SameLogits { rows: compared, steps })
+}
+
+/// Whether every number of a tensor is finite.
+pub(crate) fn is_finite(tensor: &Tensor) -> Result<bool> {
+    // Zero times an infinity is no number, and neither is any sum with one.
+    Ok(tensor.affine(0.0, 0.0)?.sum_all()?.to_scalar::<f32>()?.is_finite())
+}
+
+fn bits(tensor: &Tensor) -> Result<Vec<u32>> {
+    let values: Vec<f32> = tensor.flatten_all()?.to_vec1()?;
+    Ok(values.into_iter().map(f32::to_bits).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use candle_core::Device;
+
+    #[test]
+    fn one_number_that_is_not_finite_is_found() {
+        let finite =
+            |values: &[f32]| is_finite(&Tensor::new(values, &Device::Cpu).unwrap()).unwrap();
+        assert!(finite(&[1.0, -3e38, 3e38, 3e38]));
+        assert!(!finite(&[1.0, f32::NAN, 2.0]));
+        assert!(!finite(&[f32::NEG_INFINITY, 2.0]));
+    }
+}

@@ -1,0 +1,367 @@
+//! The training loop: one for every run.
+
+mod finish;
+
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
+
+use tunewise_data::TokenExample;
+use tunewise_model::{Adapter, Decoder};
+
+use crate::checkpoint::{self, Contents, TrainerState};
+use crate::error::{Result, TrainError};
+use crate::logs::Logs;
+use crate::optimizer::{clipping_factor, AdamW};
+use crate::provenance::Provenance;
+use crate::record::{EvaluationRecord, Event, LogEntry, Observer, StepRecord};
+use crate::sampler::Sampler;
+use crate::schedule::{warmup_steps, Schedule};
+use crate::settings::Settings;
+use crate::start::{self, Position, Start};
+use crate::step::{self, lines_of, StepPlan, Sums};
+use crate::summary::{peak_memory_bytes, TrainSummary};
+use crate::trained;
+
+/// What is trained, on what.
+#[derive(Debug)]
+pub struct Material<'a> {
+    /// The frozen model.
+    pub decoder: &'a Decoder,
+    /// The adapter as it is before the first step of the run, also where the run is resumed.
+    pub adapter: Adapter,
+    /// Rows to train on.
+    pub train: &'a [TokenExample],
+    /// Rows to evaluate on; empty where there are none.
+    pub valid: &'a [TokenExample],
+    /// Where they come from.
+    pub provenance: &'a Provenance,
+}
+
+/// How a run ended.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Outcome {
+    /// The adapter is in the output folder.
+    Finished(TrainSummary),
+    /// It was there already; nothing was changed.
+    AlreadyFinished(TrainSummary),
+    /// The run was interrupted; `resume_from_checkpoint` goes on from here.
+    Interrupted {
+        /// The checkpoint.
+        checkpoint: PathBuf,
+        /// Optimizer steps taken.
+        step: usize,
+        /// Optimizer steps of the whole run.
+        total_steps: usize,
+    },
+}
+
+/// Trains an adapter and writes it, its checkpoints and its logs to the output folder.
+///
+/// Setting `interrupt` ends the run after the last whole step with a checkpoint.
+///
+/// # Errors
+/// When a loss or gradient is not finite, the adapter did not train, a checkpoint belongs to another run, or a file
+/// cannot be written.
+pub fn train(
+    material: Material<'_>,
+    settings: &Settings,
+    interrupt: &AtomicBool,
+    observer: &mut Observer<'_>,
+) -> Result<Outcome> {
+    check_rows(material.train)?;
+    check_rows_if_any(material.valid)?;
+    let rows_per_step = settings.batch_rows * settings.accumulation;
+    let sampler = Sampler::new(material.train.len(), rows_per_step, settings.order);
+    let total_steps = sampler.total_steps(settings.epochs, settings.max_steps);
+    let start = match start::prepare(&material, settings, total_steps, observer)? {
+        Start::AlreadyFinished(summary) => return Ok(Outcome::AlreadyFinished(summary)),
+        Start::At(position) => *position,
+    };
+    let Position { state, adapter, optimizer, checkpoint } = start;
+    let logs = Logs::open(
+        &settings.output_dir,
+        settings.jsonl,
+        settings.tensorboard,
+        &state.log_history,
+        state.global_step,
+    )?;
+    observer(Event::Begin {
+        steps_taken: state.global_step,
+        total_steps,
+        trainable: adapter.parameter_count(),
+        frozen: material.decoder.parameter_count(),
+    });
+    let saved = checkpoint.filter(|dir| dir.parent() == Some(settings.output_dir.as_path()));
+    let mut trainer = Trainer {
+        saved_step: saved.map(|_| state.global_step),
+        session: Session { start: None, seconds_before: state.totals.train_seconds },
+        material: &material,
+        settings,
+        interrupt,
+        observer,
+        adapter,
+        optimizer,
+        sampler,
+        schedule: schedule(settings, total_steps),
+        state,
+        logs,
+    };
+    trainer.run()
+}
+
+fn schedule(settings: &Settings, total_steps: usize) -> Schedule {
+    let warmup = warmup_steps(settings.warmup_steps, settings.warmup_ratio, total_steps);
+    let (shape, peak) = (settings.schedule, settings.learning_rate);
+    Schedule { shape, peak, warmup_steps: warmup, total_steps }
+}
+
+fn check_rows(rows: &[TokenExample]) -> Result<()> {
+    if rows.is_empty() {
+        return Err(TrainError::NoRows);
+    }
+    check_rows_if_any(rows)
+}
+
+fn check_rows_if_any(rows: &[TokenExample]) -> Result<()> {
+    match rows.iter().find(|row| row.supervised_tokens() == 0) {
+        Some(row) => Err(TrainError::NoSupervisedToken { line: row.line }),
+        None => Ok(()),
+    }
+}
+
+/// The time of this session of a run.
+struct Session {
+    /// When the first batch began.
+    start: Option<Instant>,
+    /// Seconds of the sessions before.
+    seconds_before: f64,
+}
+
+struct Trainer<'a, 'o> {
+    material: &'a Material<'a>,
+    settings: &'a Settings,
+    interrupt: &'a AtomicBool,
+    observer: &'a mut Observer<'o>,
+    adapter: Adapter,
+    optimizer: AdamW,
+    sampler: Sampler,
+    schedule: Schedule,
+    state: TrainerState,
+    logs: Logs,
+    /// The step whose checkpoint is in the output folder already.
+    saved_step: Option<usize>,
+    session: Session,
+}
+
+impl Trainer<'_, '_> {
+    fn run(&mut self) -> Result<Outcome> {
+        loop {
+            if self.evaluation_is_due() && !self.evaluate()? {
+                return self.interrupted();
+            }
+            let finished = self.state.is_finished();
+            if finished || self.checkpoint_is_due() {
+                self.save()?;
+            }
+            if finished {
+                return self.finish();
+            }
+            if self.interrupt.load(Ordering::Relaxed) || !self.step()? {
+                return self.interrupted();
+            }
+        }
+    }
+
+    fn evaluation_is_due(&self) -> bool {
+        let step = self.state.global_step;
+        let interval = self.settings.eval_steps.unwrap_or(self.sampler.steps_per_epoch());
+        let at_interval = step.is_multiple_of(interval) || step == self.state.max_steps;
+        let is_new = self.state.last_evaluated_step != Some(step);
+        !self.material.valid.is_empty() && step > 0 && at_interval && is_new
+    }
+
+    fn checkpoint_is_due(&self) -> bool {
+        let step = self.state.global_step;
+        let at_interval =
+            self.settings.save_steps.is_some_and(|interval| step.is_multiple_of(interval));
+        let is_best = self.settings.load_best && self.state.best_global_step == Some(step);
+        step > 0 && (at_interval || is_best)
+    }
+
+    /// Takes one optimizer step; false where the interrupt came first.
+    fn step(&mut self) -> Result<bool> {
+        let begin = Instant::now();
+        self.session.start.get_or_insert(begin);
+        let step = self.state.global_step + 1;
+        let train = self.material.train;
+        let rows = self.sampler.rows_of(step - 1);
+        let rows: Vec<&TokenExample> = rows.into_iter().filter_map(|row| train.get(row)).collect();
+        let Some(mut sums) = self.gradients(&rows, step)? else {
+            return Ok(false);
+        };
+        sums.check_finite(&rows, step)?;
+        sums.gradients.scale(1.0 / sums.supervised as f64)?;
+        let norm = sums.gradients.global_norm()?;
+        if !norm.is_finite() {
+            let (what, lines) = ("gradient norm", lines_of(&rows));
+            return Err(TrainError::NonFinite { step, what, found: norm, lines });
+        }
+        if let Some(max_norm) = self.settings.max_grad_norm {
+            sums.gradients.scale(clipping_factor(norm, max_norm))?;
+        }
+        let learning_rate = self.schedule.learning_rate(step - 1);
+        self.optimizer.step(&mut self.adapter, &sums.gradients, learning_rate)?;
+        self.advance(&sums, rows.len(), learning_rate);
+        self.report(&sums, norm, learning_rate, begin)?;
+        Ok(true)
+    }
+
+    fn gradients(&self, rows: &[&TokenExample], step: usize) -> Result<Option<Sums>> {
+        let plan = StepPlan {
+            batch_rows: self.settings.batch_rows,
+            packing: self.settings.packing,
+            checkpointing: self.settings.checkpointing,
+            dropout: self.settings.dropout,
+            seed: self.settings.seed,
+        };
+        step::gradients(self.material.decoder, &self.adapter, rows, plan, step, self.interrupt)
+    }
+
+    fn advance(&mut self, sums: &Sums, rows: usize, learning_rate: f64) {
+        let state = &mut self.state;
+        state.global_step += 1;
+        state.epoch = self.sampler.epochs_after(state.global_step);
+        state.effective_steps += usize::from(learning_rate > 0.0);
+        state.last_loss = sums.loss();
+        state.totals.rows += rows;
+        state.totals.tokens += sums.tokens;
+        state.totals.supervised_tokens += sums.supervised;
+        state.totals.saved_prefix_tokens += sums.saved_prefix_tokens;
+        let session = self.session.start.map_or(0.0, |start| start.elapsed().as_secs_f64());
+        state.totals.train_seconds = self.session.seconds_before + session;
+    }
+
+    fn report(&mut self, sums: &Sums, norm: f64, learning_rate: f64, begin: Instant) -> Result<()> {
+        let step = self.state.global_step;
+        let record = StepRecord {
+            step,
+            epoch: self.state.epoch,
+            loss: sums.loss(),
+            grad_norm: norm,
+            learning_rate,
+            num_tokens: self.state.totals.tokens,
+            mean_token_accuracy: sums.accuracy(),
+            tokens_per_second: sums.tokens as f64 / begin.elapsed().as_secs_f64().max(1e-9),
+            peak_memory_bytes: peak_memory_bytes(),
+        };
+        (self.observer)(Event::Step { record: &record, total_steps: self.state.max_steps });
+        if step.is_multiple_of(self.settings.logging_steps) || step == self.state.max_steps {
+            self.log(LogEntry::Step(record))?;
+        }
+        Ok(())
+    }
+
+    fn log(&mut self, entry: LogEntry) -> Result<()> {
+        self.logs.append(&entry)?;
+        self.state.log_history.push(entry);
+        Ok(())
+    }
+
+    /// Evaluates on the valid split; false where the interrupt came first.
+    fn evaluate(&mut self) -> Result<bool> {
+        let begin = Instant::now();
+        let rows: Vec<&TokenExample> = self.material.valid.iter().collect();
+        let (decoder, batch_rows) = (self.material.decoder, self.settings.eval_batch_rows);
+        let sums = step::evaluation(decoder, &self.adapter, &rows, batch_rows, self.interrupt)?;
+        let Some(sums) = sums else { return Ok(false) };
+        let step = self.state.global_step;
+        sums.check_finite(&rows, step)?;
+        let record = EvaluationRecord {
+            step,
+            epoch: self.state.epoch,
+            eval_loss: sums.loss(),
+            eval_mean_token_accuracy: sums.accuracy(),
+            eval_supervised_tokens: sums.supervised,
+            eval_runtime: begin.elapsed().as_secs_f64(),
+        };
+        (self.observer)(Event::Evaluation(&record));
+        self.judge(&record);
+        self.log(LogEntry::Evaluation(record))?;
+        // A checkpoint that an interrupted evaluation left does not know this result.
+        self.saved_step = None;
+        Ok(true)
+    }
+
+    /// Remembers the best evaluation, and stops the run when it is too long ago.
+    fn judge(&mut self, record: &EvaluationRecord) {
+        let state = &mut self.state;
+        state.last_evaluated_step = Some(record.step);
+        if state.best_metric.is_none_or(|best| record.eval_loss < best) {
+            state.best_metric = Some(record.eval_loss);
+            state.best_global_step = Some(record.step);
+            state.best_model_checkpoint = None;
+            state.evaluations_without_improvement = 0;
+            return;
+        }
+        state.evaluations_without_improvement += 1;
+        let patience = self.settings.patience.unwrap_or(usize::MAX);
+        if state.evaluations_without_improvement >= patience && state.global_step < state.max_steps
+        {
+            state.stopped_early = true;
+            let notice = format!(
+                "stopped early at step {}: {patience} evaluations without improvement on step {}",
+                record.step,
+                state.best_global_step.unwrap_or_default()
+            );
+            (self.observer)(Event::Notice(&notice));
+        }
+    }
+
+    /// Writes the checkpoint of the current step, if it is not there, and returns its folder.
+    fn save(&mut self) -> Result<PathBuf> {
+        let (output, step) = (&self.settings.output_dir, self.state.global_step);
+        let place = checkpoint::folder(output, step);
+        if self.saved_step == Some(step) {
+            return Ok(place);
+        }
+        self.check_tensors()?;
+        if self.state.best_global_step == Some(step) {
+            self.state.best_model_checkpoint = Some(place.display().to_string());
+        }
+        let steps_per_epoch = self.sampler.steps_per_epoch();
+        let contents = Contents {
+            adapter: &self.adapter,
+            optimizer: &self.optimizer,
+            schedule: self.schedule,
+            position: [
+                self.settings.seed,
+                (step / steps_per_epoch) as u64,
+                (step % steps_per_epoch) as u64,
+            ],
+        };
+        checkpoint::write(output, &self.state, &contents)?;
+        self.saved_step = Some(step);
+        if let Some(limit) = self.settings.save_total_limit {
+            checkpoint::prune(output, limit, self.state.best_global_step, step)?;
+        }
+        (self.observer)(Event::Checkpoint(&place));
+        Ok(place)
+    }
+
+    fn check_tensors(&self) -> Result<()> {
+        let step = self.state.global_step;
+        let adapter = self.adapter.tensors().map(|(key, tensor)| (key, tensor.clone()));
+        for (tensor, values) in adapter.chain(self.optimizer.state()) {
+            if !trained::is_finite(&values)? {
+                return Err(TrainError::NonFiniteTensor { step, tensor });
+            }
+        }
+        Ok(())
+    }
+
+    fn interrupted(&mut self) -> Result<Outcome> {
+        let (step, total_steps) = (self.state.global_step, self.state.max_steps);
+        Ok(Outcome::Interrupted { checkpoint: self.save()?, step, total_steps })
+    }
+}

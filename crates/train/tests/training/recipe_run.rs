@@ -1,0 +1,236 @@
+//! Whole runs from a recipe: data files, tokenizer, model folder, adapter.
+
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use serde_json::{json, Value};
+use tempfile::TempDir;
+use tunewise_train::{run, Event, Outcome, Recipe, TrainError, TrainSummary};
+
+use super::tiny::{adapter_bytes, metrics, write_model, VOCABULARY};
+
+/// A folder with a model, a tokenizer of whole words, and rows.
+struct Workplace {
+    dir: TempDir,
+    notices: Vec<String>,
+}
+
+fn sentence(seed: usize) -> String {
+    let words = (0..6).map(|at| format!("w{}", 3 + (seed * 7 + at * at * 5 + at) % 37));
+    words.collect::<Vec<_>>().join(" ")
+}
+
+fn write_tokenizer(dir: &Path) {
+    let mut vocabulary = serde_json::Map::new();
+    let special = [("<unk>", 0), ("<s>", 1), ("</s>", 2)];
+    special.iter().for_each(|(token, id)| drop(vocabulary.insert((*token).into(), json!(id))));
+    (3..VOCABULARY).for_each(|id| drop(vocabulary.insert(format!("w{id}"), json!(id))));
+    let added = special.map(|(content, id)| {
+        json!({ "id": id, "content": content, "special": true, "single_word": false,
+                "lstrip": false, "rstrip": false, "normalized": false })
+    });
+    let tokenizer = json!({
+        "version": "1.0", "truncation": null, "padding": null, "added_tokens": added,
+        "normalizer": null, "pre_tokenizer": { "type": "Whitespace" }, "post_processor": null,
+        "decoder": null,
+        "model": { "type": "WordLevel", "vocab": vocabulary, "unk_token": "<unk>" },
+    });
+    std::fs::write(dir.join("tokenizer.json"), tokenizer.to_string()).unwrap();
+    let config = json!({ "bos_token": "<s>", "eos_token": "</s>", "add_bos_token": true,
+                         "tokenizer_class": "PreTrainedTokenizerFast" });
+    std::fs::write(dir.join("tokenizer_config.json"), config.to_string()).unwrap();
+}
+
+impl Workplace {
+    fn new() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let (model, data) = (dir.path().join("model"), dir.path().join("data"));
+        std::fs::create_dir(&model).unwrap();
+        std::fs::create_dir(&data).unwrap();
+        write_model(&model);
+        write_tokenizer(&model);
+        let lines = |rows: std::ops::Range<usize>| -> String {
+            rows.map(|row| json!({ "text": sentence(row) }).to_string() + "\n").collect()
+        };
+        std::fs::write(data.join("train.jsonl"), lines(0..10)).unwrap();
+        std::fs::write(data.join("valid.jsonl"), lines(20..24)).unwrap();
+        Self { dir, notices: Vec::new() }
+    }
+
+    fn path(&self, name: &str) -> String {
+        self.dir.path().join(name).display().to_string()
+    }
+
+    fn recipe(&self, more: &[(&str, &str)]) -> Recipe {
+        let mut recipe = Recipe::from_yaml("r: 4\nlearning_rate: 1e-2\n", "r.yaml").unwrap();
+        recipe.set("model_name_or_path", &self.path("model")).unwrap();
+        recipe.set("data", &self.path("data")).unwrap();
+        recipe.set("output_dir", &self.path("out")).unwrap();
+        recipe.set("per_device_train_batch_size", "4").unwrap();
+        more.iter().for_each(|(key, value)| recipe.set(key, value).unwrap());
+        recipe
+    }
+
+    fn run(&mut self, more: &[(&str, &str)]) -> Result<Outcome, TrainError> {
+        self.run_until(None, more)
+    }
+
+    fn run_until(
+        &mut self,
+        last: Option<usize>,
+        more: &[(&str, &str)],
+    ) -> Result<Outcome, TrainError> {
+        let interrupt = AtomicBool::new(false);
+        let recipe = self.recipe(more);
+        run(&recipe, &interrupt, &mut |event| match event {
+            Event::Notice(text) => self.notices.push(text.to_owned()),
+            Event::Step { record, .. } if Some(record.step) == last => {
+                interrupt.store(true, Ordering::Relaxed)
+            }
+            _ => {}
+        })
+    }
+
+    fn finish(&mut self, more: &[(&str, &str)]) -> TrainSummary {
+        match self.run(more).unwrap() {
+            Outcome::Finished(summary) => summary,
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+#[test]
+fn a_recipe_trains_from_files_to_an_adapter() {
+    let mut place = Workplace::new();
+    let summary = place.finish(&[]);
+    // Ten rows, four a step, three epochs.
+    assert_eq!((summary.steps, summary.rows), (9, 30));
+    assert!(
+        place.notices.iter().any(|note| note.ends_with("train.jsonl`: 10 rows read, 10 used")),
+        "{:?}",
+        place.notices
+    );
+    let out = place.dir.path().join("out");
+    let record: Value =
+        serde_json::from_slice(&std::fs::read(out.join("tunewise.json")).unwrap()).unwrap();
+    let origin = &record["provenance"];
+    assert_eq!(origin["recipe"]["r"], 4);
+    assert_eq!(origin["train_data"]["rows_read"], 10);
+    for hash in ["base_sha256", "template_sha256", "tokenizer_sha256"] {
+        assert_eq!(origin[hash].as_str().unwrap().len(), 64, "{hash}");
+    }
+    assert_eq!(origin["train_data"]["sha256"].as_str().unwrap().len(), 64);
+    assert_eq!(metrics(&out).iter().filter(|line| line["eval_loss"].is_f64()).count(), 3);
+    assert!(out.join("runs").is_dir());
+}
+
+#[test]
+fn a_recipe_is_resumed_to_the_same_adapter() {
+    let mut place = Workplace::new();
+    let whole = [("lora_dropout", "0.1"), ("warmup_ratio", "0.2")];
+    place.finish(&whole);
+    let out = place.path("parts");
+    let parts =
+        [whole[0], whole[1], ("output_dir", out.as_str()), ("resume_from_checkpoint", "true")];
+    let outcome = place.run_until(Some(4), &parts).unwrap();
+    assert!(matches!(outcome, Outcome::Interrupted { step: 4, total_steps: 9, .. }), "{outcome:?}");
+    place.finish(&parts);
+    let (one, other) = (place.dir.path().join("out"), place.dir.path().join("parts"));
+    assert_eq!(adapter_bytes(&one), adapter_bytes(&other));
+    assert_eq!(metrics(&one), metrics(&other));
+    assert!(matches!(place.run(&parts).unwrap(), Outcome::AlreadyFinished(_)));
+
+    let other_rate = [parts[0], parts[1], parts[2], parts[3], ("learning_rate", "1e-3")];
+    let error = place.run(&other_rate).unwrap_err().to_string();
+    assert!(
+        error.ends_with(
+            "`learning_rate` was `0.01` when it was saved and is `0.001` now, expected the same"
+        ),
+        "{error}"
+    );
+    std::fs::write(place.dir.path().join("data/train.jsonl"), "{\"text\": \"w3 w4 w5\"}\n")
+        .unwrap();
+    let error = place.run(&parts).unwrap_err().to_string();
+    assert!(error.contains("`data` was `\""), "{error}");
+}
+
+#[test]
+fn what_a_run_lacks_is_named_before_it_starts() {
+    let mut place = Workplace::new();
+    let message =
+        |place: &mut Workplace, more: &[(&str, &str)]| place.run(more).unwrap_err().to_string();
+    let long = message(&mut place, &[("max_length", "65")]);
+    assert_eq!(long, "`max_length` is 65, expected at most 64, the model's context");
+    let file = place.path("data/train.jsonl");
+    let patience = message(&mut place, &[("data", &file), ("early_stopping_patience", "2")]);
+    assert_eq!(patience, "`early_stopping_patience` is 2 without a valid split, expected a data folder with `valid.jsonl`");
+    let short = message(&mut place, &[("max_length", "3")]);
+    assert!(short.contains("train.jsonl:1`"), "{short}");
+    let preference = place.path("preference.jsonl");
+    let answer = |text: &str| json!([{ "role": "assistant", "content": text }]);
+    let row = json!({ "prompt": [{ "role": "user", "content": "w3" }], "chosen": answer("w4"), "rejected": answer("w5") });
+    std::fs::write(&preference, format!("{row}\n")).unwrap();
+    let message = message(&mut place, &[("data", &preference)]);
+    assert!(
+        message.ends_with(
+            "preference.jsonl:1`: `training on preference rows` is recognised but not built yet"
+        ),
+        "{message}"
+    );
+    assert!(!place.dir.path().join("out").exists());
+    let error =
+        run(&Recipe::default(), &AtomicBool::new(false), &mut |_| {}).unwrap_err().to_string();
+    assert_eq!(error, "recipe key `model_name_or_path` is not set, expected a model folder");
+}
+
+#[test]
+fn an_initial_adapter_trains_on_from_where_it_was() {
+    let mut place = Workplace::new();
+    place.finish(&[]);
+    let (first, again) = (place.path("out"), place.path("again"));
+    place.finish(&[("init_adapter", &first), ("output_dir", &again)]);
+    let log = |name: &str| metrics(&place.dir.path().join(name));
+    let last_loss = |lines: &[Value]| lines[lines.len() - 1]["eval_loss"].as_f64();
+    assert_eq!(last_loss(&log("out")).is_some(), last_loss(&log("again")).is_some());
+    let first_of_again = log("again")[0]["loss"].as_f64().unwrap();
+    assert!(first_of_again < log("out")[0]["loss"].as_f64().unwrap());
+    let error = place.run(&[("init_adapter", &first), ("r", "16")]).unwrap_err().to_string();
+    assert_eq!(error, "`r` is 16, expected 4 as in the configuration of `init_adapter`");
+}
+
+#[test]
+fn a_published_model_trains_on_published_rows() {
+    let shared = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared");
+    let (model, data) =
+        (shared.join("models/stories260K"), shared.join("data/clinc150/train_small.jsonl"));
+    if !model.is_dir() || !data.is_file() {
+        println!("skipped: ../shared is absent");
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let rows = std::fs::read_to_string(data).unwrap();
+    let rows: String = rows.lines().take(24).map(|row| row.to_owned() + "\n").collect();
+    std::fs::write(dir.path().join("train.jsonl"), rows).unwrap();
+    let mut recipe = Recipe::default();
+    for (key, value) in [
+        ("model_name_or_path", model.display().to_string()),
+        ("data", dir.path().display().to_string()),
+        ("output_dir", dir.path().join("out").display().to_string()),
+        ("learning_rate", "2e-3".into()),
+        ("num_train_epochs", "2".into()),
+        ("excess_length_strategy", "drop".into()),
+    ] {
+        recipe.set(key, &value).unwrap();
+    }
+    let mut losses = Vec::new();
+    let outcome = run(&recipe, &AtomicBool::new(false), &mut |event| {
+        if let Event::Step { record, .. } = event {
+            losses.push(record.loss);
+        }
+    });
+    let Outcome::Finished(summary) = outcome.unwrap() else { panic!("the run did not finish") };
+    assert_eq!((summary.steps, summary.rows), (6, 48));
+    // Every row opens with the same instructions.
+    assert!(summary.saved_prefix_tokens * 3 > summary.tokens, "{summary:?}");
+    assert!(losses[5] < losses[0] / 2.0, "{losses:?}");
+}
