@@ -140,16 +140,26 @@ fn plain_table<const N: usize>(headings: &[&str; N], rows: &[[String; N]]) -> St
 /// The items whose highest and lowest score lie farthest apart, a line each.
 fn differing(report: &Report) -> Vec<String> {
     let spread = |answers: &[Answer]| highest(answers) - lowest(answers);
-    let mut items: Vec<&[Answer]> = report.by_item().filter(|item| spread(item) > 0.0).collect();
-    items.sort_by(|a, b| spread(b).total_cmp(&spread(a)));
-    items.into_iter().take(LISTED).map(item_line).collect()
+    listed(report.by_item().filter(|item| spread(item) > 0.0).collect(), spread)
 }
 
 /// The items on which no arm scores half, the lowest first, a line each.
 fn failing(report: &Report) -> Vec<String> {
-    let mut items: Vec<&[Answer]> = report.by_item().filter(|item| highest(item) < 0.5).collect();
-    items.sort_by(|a, b| highest(a).total_cmp(&highest(b)));
-    items.into_iter().take(LISTED).map(item_line).collect()
+    listed(report.by_item().filter(|item| highest(item) < 0.5).collect(), |item| -highest(item))
+}
+
+/// The items of the highest rank, in the file's order among equals.
+///
+/// Where more are equal than fit, they are drawn from all over the file: files are often sorted by answer.
+fn listed(mut items: Vec<&[Answer]>, rank: impl Fn(&[Answer]) -> f64) -> Vec<String> {
+    items.sort_by(|a, b| rank(b).total_cmp(&rank(a)));
+    let last = items.get(LISTED - 1).map(|item| rank(item));
+    let above = items.iter().take_while(|item| last.is_some_and(|last| rank(item) > last)).count();
+    let equal = items.iter().filter(|item| last.is_none_or(|last| rank(item) == last)).count();
+    let room = (LISTED - above).min(equal);
+    let spread = (0..room).map(|n| above + n * equal / room);
+    let chosen = (0..above).chain(spread).filter_map(|index| items.get(index));
+    chosen.map(|item| item_line(item)).collect()
 }
 
 fn highest(answers: &[Answer]) -> f64 {
