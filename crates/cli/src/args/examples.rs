@@ -1,0 +1,86 @@
+//! The examples below each command's help.
+
+use tunewise_infer::Metric;
+
+/// Below `tunewise --help`.
+pub const ALL: &str = "\
+The order of work:
+  tunewise check    --model DIR --data data/                      read the data, find what would fail
+  tunewise compare  --model DIR --test data/test.jsonl --arms zero-shot,system-prompt ...   prompt first
+  tunewise train    --model DIR --data data/ --output run/        fine-tune what prompts do not reach
+  tunewise compare  --model DIR --adapter run/ ...                measure again, on the same rows
+
+Exit codes: 0 done, 1 a check failed, 2 wrong input or usage, 3 interrupted with state saved.
+`tunewise COMMAND --help` shows a command's flags and examples.";
+
+/// Below `tunewise check --help`.
+pub const CHECK: &str = "\
+Examples:
+  tunewise check --data data/
+  tunewise check --data data/train.jsonl --model models/my-model --max-length 1024
+  tunewise check --data export.jsonl --prompt-feature question --completion-feature answer
+
+It exits 1 where a row would fail.";
+
+/// Below `tunewise train --help`.
+pub const TRAIN: &str = "\
+Examples:
+  tunewise train --model models/my-model --data data/ --output run
+  tunewise train --config recipe.yaml --learning-rate 1e-4 --num-train-epochs 2
+  tunewise train --config recipe.yaml --resume-from-checkpoint true
+
+`tunewise recipe` prints every key as a file. Ctrl-C saves a checkpoint and says how to resume.";
+
+/// Below `tunewise render --help`.
+pub const RENDER: &str = "\
+Examples:
+  tunewise render --model models/my-model --data data/train.jsonl --line 1
+  tunewise render --model models/my-model --data data/test.jsonl --line 1 --generation-prompt
+  tunewise render --model models/my-model --data data/train.jsonl --json > rows.jsonl
+
+With --json each row is one line: {\"line\", \"text\", \"ids\", \"supervised\" (indices into ids)}.";
+
+/// Below `tunewise generate --help`.
+pub const GENERATE: &str = "\
+Examples:
+  tunewise generate --model models/my-model --prompt 'Where is my order?'
+  tunewise generate --model models/my-model --adapter run --prompt 'Where is my order?' --temperature 0.7 --top-p 0.9
+  tunewise generate --model models/my-model --input data/test.jsonl --output answers.jsonl --max-new-tokens 32";
+
+/// Below `tunewise evaluate --help`.
+pub const EVALUATE: &str = "\
+Examples:
+  tunewise evaluate --model models/my-model --data data/test.jsonl
+  tunewise evaluate --model models/my-model --adapter run --data data/test.jsonl --items items.jsonl";
+
+/// Below `tunewise compare --help`: the metrics, then examples.
+pub fn compare() -> String {
+    let metrics = Metric::all().iter();
+    let metrics = metrics.map(|metric| format!("  {:<20} {}\n", metric.name, metric.description));
+    format!("Metrics:\n{}\n{COMPARE}", metrics.collect::<String>())
+}
+
+const COMPARE: &str = "\
+Examples:
+  tunewise compare --model models/my-model --test data/test.jsonl --train data/train.jsonl \\
+                   --arms zero-shot,few-shot --shots 8 --metric exact-match --output report
+  tunewise compare --model models/my-model --adapter run --test data/test.jsonl --train data/train.jsonl \\
+                   --arms zero-shot,system-prompt,tuned --system-prompt prompt.txt \\
+                   --metric label-accuracy --output report";
+
+/// Below `tunewise merge --help`.
+pub const MERGE: &str = "\
+Examples:
+  tunewise merge --model models/my-model --adapter run --output models/my-model-tuned";
+
+/// Below `tunewise recipe --help`.
+pub const RECIPE: &str = "\
+Examples:
+  tunewise recipe > recipe.yaml
+  tunewise recipe --schema > recipe.schema.json";
+
+/// Below `tunewise doctor --help`.
+pub const DOCTOR: &str = "\
+Examples:
+  tunewise doctor
+  tunewise doctor --json";

@@ -1,0 +1,129 @@
+//! `tunewise compare`: prompts and adapters on the same rows, and which does better.
+
+use std::path::Path;
+
+use anyhow::Context;
+use tunewise_data::{read_file, DataSet};
+use tunewise_infer::arm::arms;
+use tunewise_infer::{
+    compare, AdapterSource, ArmRequest, ComparisonInput, ComparisonOptions, ComparisonProgress,
+    Decoding, InferError, Limits, Metric, Resampling,
+};
+use tunewise_model::Adapter;
+
+use crate::args::CompareArgs;
+use crate::counter::Counter;
+use crate::exit::Exit;
+use crate::failure::Problem;
+use crate::model_folder::{self, prepare, ModelFolder};
+use crate::number::counted;
+use crate::output::{self, Form};
+
+/// Lets every arm answer the test rows, prints the table and the verdict, and writes the report.
+///
+/// # Errors
+/// When an arm lacks what it needs, or the model, an adapter or a row cannot be read.
+pub fn run(args: &CompareArgs, form: Form) -> anyhow::Result<Exit> {
+    prepare(&args.model.compute)?;
+    let options = options(args)?;
+    let system_prompt = args.system_prompt.as_deref().map(read_text).transpose()?;
+    arms(&options.arms, &args.adapter, system_prompt.is_some())?;
+    let folder = ModelFolder::at(&args.model.model)?;
+    let train = read(args, &args.train)?;
+    let test = read(args, &args.test)?;
+    // The report holds the renderer's notes.
+    let renderer = folder.silent_renderer()?;
+    let decoder = folder.decoder(args.model.dtype)?;
+    let read = args.adapter.iter().map(|dir| model_folder::adapter(&decoder, &renderer, dir));
+    let read: Vec<Adapter> = read.collect::<anyhow::Result<_>>()?;
+    let sources = args.adapter.iter().zip(&read);
+    let sources: Vec<AdapterSource<'_>> =
+        sources.map(|(path, adapter)| AdapterSource { path, adapter }).collect();
+    let input = ComparisonInput {
+        model: &args.model.model.display().to_string(),
+        decoder: &decoder,
+        renderer: &renderer,
+        adapters: &sources,
+        train: &train,
+        test: &test,
+        system_prompt: system_prompt.as_deref(),
+    };
+    let mut progress = Progress::default();
+    let report = compare(input, &options, &mut |state| progress.show(state));
+    drop(progress);
+    let report = report?;
+    report.write(&args.output)?;
+    form.text(report.table().trim_end())?;
+    output::say(format_args!(
+        "wrote `report.json`, `report.md` and `items.jsonl` to `{}`",
+        args.output.display()
+    ));
+    form.json(&report)?;
+    Ok(Exit::Done)
+}
+
+fn options(args: &CompareArgs) -> Result<ComparisonOptions, InferError> {
+    let arms = args
+        .arms
+        .iter()
+        .map(|name| name.parse())
+        .collect::<Result<Vec<ArmRequest>, InferError>>()?;
+    let mut decoding = Decoding::greedy(args.max_new_tokens);
+    decoding.limits = Limits { completions: args.batch_size, ..Limits::default() };
+    Ok(ComparisonOptions {
+        arms,
+        metric: args.metric.parse::<Metric>()?,
+        shots: args.shots,
+        limit: args.limit,
+        seed: args.seed,
+        decoding,
+        label_length: args.label_length,
+        resamples: Resampling::default().resamples,
+    })
+}
+
+/// The text of a file, without the line break at its end.
+fn read_text(path: &Path) -> anyhow::Result<String> {
+    let name = path.display();
+    let text = std::fs::read_to_string(path).with_context(|| format!("`{name}` cannot be read"))?;
+    let text = text.trim_end();
+    if text.is_empty() {
+        let what = format!("`{name}` is empty, expected the text of a system message");
+        return Err(
+            Problem::with_hint(what, "leave `--system-prompt` out to ask without one").into()
+        );
+    }
+    Ok(text.to_owned())
+}
+
+fn read(args: &CompareArgs, path: &Path) -> anyhow::Result<DataSet> {
+    let set = read_file(path, &args.rows.answered())?;
+    if !set.bad_rows.is_empty() {
+        output::warn(format_args!(
+            "`{}`: {} left out",
+            path.display(),
+            counted(set.bad_rows.len(), "bad row")
+        ));
+    }
+    Ok(set)
+}
+
+/// A counter for the arm that answers.
+#[derive(Default)]
+struct Progress {
+    current: Option<(String, Counter)>,
+}
+
+impl Progress {
+    fn show(&mut self, state: ComparisonProgress<'_>) {
+        if self.current.as_ref().is_none_or(|(arm, _)| arm != state.arm) {
+            // The earlier arm's bar has to go before the next one is drawn.
+            self.current = None;
+            let noun = format!("items, {}", state.arm);
+            self.current = Some((state.arm.to_owned(), Counter::up_to(state.items, &noun)));
+        }
+        if let Some((_, counter)) = &self.current {
+            counter.set(state.answered);
+        }
+    }
+}

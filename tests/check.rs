@@ -1,0 +1,157 @@
+//! `tunewise check`: what is in a file, and every kind of row that would fail.
+
+// A test that cannot go on has to panic.
+#![allow(clippy::unwrap_used)]
+
+mod program;
+
+use std::io::Write;
+
+use program::{chat_rows, tiny_model, words, Folder, Run};
+
+fn check(file: &str) -> Run {
+    words(["check", "--data", file])
+}
+
+/// The lines that tell bad rows, without the file's path.
+fn told(run: &Run, file: &str) -> Vec<String> {
+    let place = format!("`{file}:");
+    let lines = run.stdout.lines().filter_map(|line| line.trim().strip_prefix(&place));
+    lines.map(str::to_owned).collect()
+}
+
+/// What is told of a file whose second line is bad.
+fn second_line(line: &[u8]) -> (Run, String) {
+    let folder = Folder::new();
+    let mut bytes = chat_rows(1).into_bytes();
+    bytes.extend(line);
+    bytes.extend(b"\n");
+    bytes.extend(chat_rows(1).as_bytes());
+    let file = folder.write("rows.jsonl", bytes);
+    let run = check(&file).expect_code(1);
+    let told = told(&run, &file);
+    assert_eq!(told.len(), 1, "{}", run.stdout);
+    assert_eq!(run.failure()[0], "error: 3 rows read, 1 would fail");
+    let message = told[0].strip_prefix("2`: ").unwrap_or_else(|| panic!("{told:?}"));
+    let message = message.to_owned();
+    (run, message)
+}
+
+#[test]
+fn each_bad_row_is_told_with_file_line_and_reason() {
+    let deep = "[".repeat(10_000);
+    for (line, reason) in [
+        (&b"{\"text\": \"\xff\"}"[..], "byte 11 of the line is 0xff, expected UTF-8"),
+        (b"{\"messages\": [", "invalid JSON at column 14: EOF while parsing a list"),
+        (b"[1, 2]", "the row is an array, expected an object"),
+        (b"{\"messages\": 3}", "`messages` is a number, expected an array"),
+        (b"{\"messages\": []}", "`messages` is empty, expected at least one message"),
+        (
+            b"{\"messages\": [{\"role\": \"robot\", \"content\": \"x\"}]}",
+            "`messages[0].role` is `robot`, expected `system`, `user`, `assistant`, `tool`",
+        ),
+        (
+            b"{\"messages\": [{\"role\": \"user\", \"content\": 3}]}",
+            "`messages[0].content` is a number, expected a string",
+        ),
+        (
+            b"{\"messages\": [{\"role\": \"user\", \"content\": \"x\"}]}",
+            "no message has role `assistant`, expected at least one",
+        ),
+        (
+            br#"{"messages": [{"role": "assistant", "content": "x"}, {"role": "user", "content": "x"}]}"#,
+            "the last message has role `user`, expected `assistant`",
+        ),
+        (
+            b"{\"messages\": [], \"messages\": []}",
+            "the row has the key `messages` twice, expected it once",
+        ),
+        (b"{\"question\": 1}", "`messages` is missing, expected an array of messages"),
+        (deep.as_bytes(), "the row is nested deeper than 100 levels"),
+    ] {
+        let (_, message) = second_line(line);
+        assert_eq!(message, reason);
+    }
+}
+
+#[test]
+fn a_line_beyond_the_bound_is_told_and_passed() {
+    let long = format!(
+        "{{\"messages\": [{{\"role\": \"user\", \"content\": \"{}\"}}]}}",
+        "x".repeat(65 << 20)
+    );
+    let (_, message) = second_line(long.as_bytes());
+    assert_eq!(message, "the line is longer than 67108864 bytes");
+}
+
+#[test]
+fn byte_order_mark_carriage_returns_and_blank_lines_are_accepted() {
+    let folder = Folder::new();
+    let text = format!("\u{feff}{}\r\n\r\n", chat_rows(3).replace('\n', "\r\n\n"));
+    let file = folder.write("rows.jsonl", text);
+    let run = words(["check", "--json", "--data", &file]).expect_code(0);
+    assert_eq!((&run.json()["rows"], &run.json()["bad_rows"]), (&3.into(), &0.into()));
+}
+
+#[test]
+fn an_empty_file_fails_the_check() {
+    let folder = Folder::new();
+    let file = folder.write("rows.jsonl", "\n\n");
+    let run = check(&file).expect_code(1);
+    assert_eq!(told(&run, &file), ["1`: the file has no rows, expected at least one"]);
+}
+
+#[test]
+fn a_file_that_is_not_there_is_wrong_input() {
+    let run = check("nowhere.jsonl").expect_code(2);
+    assert_eq!(
+        run.failure()[0],
+        "error: `nowhere.jsonl` does not exist, expected a file or a folder"
+    );
+}
+
+#[test]
+fn only_the_first_twenty_bad_rows_are_listed() {
+    let folder = Folder::new();
+    let file = folder.write("rows.jsonl", chat_rows(1) + &"{}\n".repeat(25));
+    let run = check(&file).expect_code(1);
+    assert_eq!(told(&run, &file).len(), 20);
+    assert!(run.stdout.contains("  … and 5 more\n"));
+    assert_eq!(run.failure()[0], "error: 26 rows read, 25 of them would fail");
+    let run = words(["check", "--data", &file, "--json"]).expect_code(1);
+    let bad = run.json()["files"][0]["bad_rows"].as_array().unwrap().len();
+    assert_eq!(bad, 25);
+}
+
+#[test]
+fn a_folder_is_checked_split_by_split_and_compressed_files_too() {
+    let folder = Folder::new();
+    folder.write("data/train.jsonl", chat_rows(5));
+    folder.write("data/valid.jsonl", chat_rows(2));
+    let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    packed.write_all(chat_rows(3).as_bytes()).unwrap();
+    folder.write("data/test.jsonl.gz", packed.finish().unwrap());
+    let run = words(["check", "--json", "--data", &folder.name("data")]).expect_code(0);
+    let found = run.json();
+    let files = found["files"].as_array().unwrap();
+    let rows: Vec<u64> = files.iter().map(|file| file["rows"].as_u64().unwrap()).collect();
+    assert_eq!((rows, &found["rows"]), (vec![5, 2, 3], &10.into()));
+    assert!(files.iter().all(|file| file["format"] == "messages" && file["tokens"].is_null()));
+}
+
+#[test]
+fn with_a_model_lengths_are_counted_and_long_rows_fail() {
+    let folder = Folder::new();
+    let file = folder.write("rows.jsonl", chat_rows(8));
+    let model = tiny_model();
+    let run = words(["check", "--model", &model, "--data", &file, "--json"]).expect_code(0);
+    let tokens = run.json()["files"][0]["tokens"].clone();
+    let longest = tokens["per_row"]["max"].as_u64().unwrap();
+    assert_eq!((&tokens["training_rows"], &tokens["max_length"]), (&8.into(), &256.into()));
+    assert!(tokens["supervised"].as_u64().unwrap() >= 16);
+    let limit = (longest - 1).to_string();
+    let run =
+        words(["check", "--model", &model, "--data", &file, "--max-length", &limit]).expect_code(1);
+    let reason = format!("the row has {longest} tokens, expected at most {limit} (`max_length`)");
+    assert!(told(&run, &file).iter().all(|line| line.ends_with(&reason)), "{}", run.stdout);
+}
