@@ -10,9 +10,12 @@ mod recipe;
 mod render;
 mod train;
 
+use crate::args::compute::ComputeArgs;
 use crate::args::{Cli, Command};
 use crate::exit::Exit;
+use crate::model_folder::prepare;
 use crate::output::Form;
+use crate::threads;
 
 /// Does what was asked and returns how the program ends.
 ///
@@ -23,11 +26,20 @@ pub fn run(cli: Cli, form: Form) -> anyhow::Result<Exit> {
         Command::Check(args) => check::run(&args, form),
         Command::Train(args) => train::run(&args, form),
         Command::Render(args) => render::run(&args, form),
-        Command::Generate(args) => generate::run(&args, form),
-        Command::Evaluate(args) => evaluate::run(&args, form),
-        Command::Compare(args) => compare::run(&args, form),
+        Command::Generate(args) => on(&args.model.compute, || generate::run(&args, form)),
+        Command::Evaluate(args) => on(&args.model.compute, || evaluate::run(&args, form)),
+        Command::Compare(args) => on(&args.model.compute, || compare::run(&args, form)),
         Command::Merge(args) => merge::run(&args, form),
         Command::Recipe(args) => recipe::run(&args, form),
         Command::Doctor => doctor::run(form),
     }
+}
+
+/// Runs a command that computes with a model on the device and the threads asked for.
+fn on(
+    compute: &ComputeArgs,
+    command: impl FnOnce() -> anyhow::Result<Exit> + Send,
+) -> anyhow::Result<Exit> {
+    prepare(compute)?;
+    threads::within(command)
 }

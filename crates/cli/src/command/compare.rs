@@ -15,7 +15,7 @@ use crate::args::CompareArgs;
 use crate::counter::Counter;
 use crate::exit::Exit;
 use crate::failure::Problem;
-use crate::model_folder::{self, prepare, ModelFolder};
+use crate::model_folder::{self, ModelFolder};
 use crate::number::counted;
 use crate::output::{self, Form};
 
@@ -24,7 +24,6 @@ use crate::output::{self, Form};
 /// # Errors
 /// When an arm lacks what it needs, or the model, an adapter or a row cannot be read.
 pub fn run(args: &CompareArgs, form: Form) -> anyhow::Result<Exit> {
-    prepare(&args.model.compute)?;
     let options = options(args)?;
     let system_prompt = args.system_prompt.as_deref().map(read_text).transpose()?;
     arms(&options.arms, &args.adapter, system_prompt.is_some())?;

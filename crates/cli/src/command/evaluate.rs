@@ -10,7 +10,7 @@ use tunewise_model::files::write_whole;
 use crate::args::EvaluateArgs;
 use crate::counter::Counter;
 use crate::exit::Exit;
-use crate::model_folder::{self, prepare, ModelFolder};
+use crate::model_folder::{self, ModelFolder};
 use crate::number::{counted, grouped};
 use crate::output::{self, Form};
 
@@ -19,7 +19,6 @@ use crate::output::{self, Form};
 /// # Errors
 /// When the model, the adapter or a row cannot be read, or a row does not fit.
 pub fn run(args: &EvaluateArgs, form: Form) -> anyhow::Result<Exit> {
-    prepare(&args.model.compute)?;
     let folder = ModelFolder::at(&args.model.model)?;
     let renderer = folder.renderer()?;
     let set = read_file(&args.data, &args.rows.answered())?;

@@ -20,7 +20,7 @@ use crate::args::GenerateArgs;
 use crate::counter::Counter;
 use crate::exit::Exit;
 use crate::failure::Problem;
-use crate::model_folder::{self, prepare, ModelFolder};
+use crate::model_folder::{self, ModelFolder};
 use crate::number::{counted, grouped, rate, seconds};
 use crate::output::{self, Form};
 
@@ -33,7 +33,6 @@ pub fn run(args: &GenerateArgs, form: Form) -> anyhow::Result<Exit> {
         let what = "neither `--prompt` nor `--input` is given, expected one of them";
         return Err(Problem::with_hint(what, "`tunewise generate --help` shows examples").into());
     }
-    prepare(&args.model.compute)?;
     let decoding = decoding(&args.sampling, args.batch_size)?;
     let folder = ModelFolder::at(&args.model.model)?;
     let renderer = folder.renderer()?;

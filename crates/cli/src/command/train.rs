@@ -34,12 +34,14 @@ pub fn run(args: &TrainArgs, form: Form) -> anyhow::Result<Exit> {
     threads::set(recipe.threads)?;
     interrupt::catch()?;
     let mut progress = Progress::new(recipe.logging_steps);
-    let outcome = tunewise_train::run(&recipe, interrupt::flag(), &mut |event| {
-        let begins = matches!(event, Event::Begin { .. });
-        if begins {
-            first_row::tell(&recipe);
-        }
-        progress.show(&event);
+    let outcome = threads::within(|| {
+        tunewise_train::run(&recipe, interrupt::flag(), &mut |event| {
+            let begins = matches!(event, Event::Begin { .. });
+            if begins {
+                first_row::tell(&recipe);
+            }
+            progress.show(&event);
+        })
     });
     progress.close();
     match outcome? {
