@@ -74,13 +74,21 @@ fn message(error: &Error) -> String {
     let mut text = String::new();
     for cause in error.chain() {
         let part = cause.to_string();
-        if text.is_empty() {
-            text = part;
-        } else if !text.contains(&part) {
-            text = format!("{text}: {part}");
-        }
+        text = if text.is_empty() { part } else { joined(&text, &part) };
     }
     text
+}
+
+/// A message and its cause as one; a file and a line in it become one place.
+fn joined(outer: &str, inner: &str) -> String {
+    let file = outer.strip_prefix('`').and_then(|rest| rest.strip_suffix('`'));
+    let place = inner.strip_prefix("line ").and_then(|rest| rest.split_once(": "));
+    match (file, place) {
+        _ if outer.contains(inner) => outer.to_owned(),
+        (Some(file), Some((line, what))) => format!("`{file}:{line}`: {what}"),
+        (Some(file), None) if inner.starts_with(&format!("`{file}")) => inner.to_owned(),
+        _ => format!("{outer}: {inner}"),
+    }
 }
 
 fn hint(cause: &(dyn std::error::Error + 'static)) -> Option<String> {
@@ -120,6 +128,13 @@ mod tests {
         let verdict = Verdict::of(&error).unwrap();
         assert_eq!(verdict.error, "reading the model: `m`: disk on fire");
         assert_eq!(verdict.exit, Exit::WrongInput);
+    }
+
+    #[test]
+    fn a_file_and_a_line_become_one_place() {
+        assert_eq!(joined("`a.jsonl`", "line 7: too long"), "`a.jsonl:7`: too long");
+        assert_eq!(joined("`a.jsonl`", "`a.jsonl:7`: too long"), "`a.jsonl:7`: too long");
+        assert_eq!(joined("the prompt", "line 1: too long"), "the prompt: line 1: too long");
     }
 
     #[test]

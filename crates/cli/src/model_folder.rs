@@ -5,8 +5,7 @@ use std::path::{Path, PathBuf};
 use candle_core::Device;
 use serde_json::Value;
 use tunewise_data::Renderer;
-use tunewise_model::files::read_json;
-use tunewise_model::{Adapter, BaseDtype, Decoder, ModelConfig, ModelError};
+use tunewise_model::{Adapter, BaseDtype, Decoder, ModelConfig};
 
 use crate::args::compute::{ComputeArgs, Numbers, Place};
 use crate::failure::Problem;
@@ -80,43 +79,18 @@ impl ModelFolder {
         let dtype = match numbers {
             Numbers::F32 => BaseDtype::F32,
             Numbers::Bf16 => BaseDtype::Bf16,
-            Numbers::Auto => self.stored_numbers()?,
+            Numbers::Auto => BaseDtype::stored_in(&self.path)?,
         };
         Ok(Decoder::load(&self.path, dtype, &Device::Cpu)?)
     }
-
-    /// The number format that `config.json` names; f16 becomes f32, which holds each of its numbers.
-    fn stored_numbers(&self) -> anyhow::Result<BaseDtype> {
-        let config = read_json(&self.path.join("config.json"))?;
-        let named = [&config["dtype"], &config["torch_dtype"]].into_iter().find_map(Value::as_str);
-        Ok(match named {
-            Some("bfloat16") => BaseDtype::Bf16,
-            _ => BaseDtype::F32,
-        })
-    }
-}
-
-/// The adapter in `folder`.
-///
-/// # Errors
-/// When it cannot be read or belongs to another model.
-pub fn read_adapter(decoder: &Decoder, folder: &Path) -> anyhow::Result<Adapter> {
-    Adapter::load(decoder, folder).map_err(|error| match error {
-        ModelError::WrongShape { .. } => {
-            let hint =
-                "the adapter was trained on another model; its `adapter_config.json` names it";
-            Problem::with_hint(error.to_string(), hint).into()
-        }
-        other => other.into(),
-    })
 }
 
 /// The adapter in `folder`; a chat template or tokenizer other than the one it was trained with is said.
 ///
 /// # Errors
-/// As [`read_adapter`].
+/// When it cannot be read or belongs to another model.
 pub fn adapter(decoder: &Decoder, renderer: &Renderer, folder: &Path) -> anyhow::Result<Adapter> {
-    let adapter = read_adapter(decoder, folder)?;
+    let adapter = Adapter::load(decoder, folder)?;
     let Some(provenance) = provenance(folder) else { return Ok(adapter) };
     let in_use = [
         ("template_sha256", "chat template", renderer.template_hash()),

@@ -7,6 +7,7 @@ use std::path::Path;
 use candle_core::{DType, Device, Tensor};
 
 use crate::block::{Block, BlockPass, BlockTrace};
+use crate::files::read_json;
 use crate::linear::{Linear, LoraPass};
 use crate::llama::Loader;
 use crate::op::dropout::{Dropout, TokenKey};
@@ -28,6 +29,16 @@ pub enum BaseDtype {
 }
 
 impl BaseDtype {
+    /// The format that a folder's `config.json` names; f16 becomes f32, which holds each of its numbers.
+    ///
+    /// # Errors
+    /// When `config.json` is absent or malformed.
+    pub fn stored_in(dir: &Path) -> Result<Self> {
+        let config = read_json(&dir.join("config.json"))?;
+        let half = |key: &str| config.get(key).is_some_and(|name| name == "bfloat16");
+        Ok(if half("dtype") || half("torch_dtype") { Self::Bf16 } else { Self::F32 })
+    }
+
     fn dtype(self) -> DType {
         match self {
             Self::F32 => DType::F32,

@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use crate::lora::peft::TENSORS as ADAPTER_TENSORS;
+
 /// Why a model or an adapter could not be read, written or computed.
 #[derive(Debug, thiserror::Error)]
 pub enum ModelError {
@@ -160,6 +162,9 @@ impl ModelError {
             Self::UnknownArchitecture { .. } => "this version computes Llama models; use one whose `model_type` is `llama`".into(),
             Self::NoWeights { .. } => "a model folder needs safetensors weights; convert `.bin` files with transformers' `save_pretrained`".into(),
             Self::BadSafetensors { .. } => "the download was cut short or the file is damaged; fetch it again".into(),
+            Self::MissingTensor { path, .. } | Self::WrongShape { path, .. } if path.ends_with(ADAPTER_TENSORS) => {
+                "the adapter was trained on another model; its `adapter_config.json` names it".into()
+            }
             Self::MissingTensor { .. } | Self::WrongShape { .. } => "weights and `config.json` belong to different models; fetch both again".into(),
             Self::NoAdapter { .. } => "point `--adapter` at the folder that `tunewise train` or PEFT wrote".into(),
             Self::NoTargets { .. } => "use `all-linear`, or names such as `q_proj,v_proj`".into(),

@@ -57,6 +57,10 @@ pub struct DataFile {
     pub dropped: usize,
     /// Rows of tokens that remained.
     pub rows: usize,
+    /// Their tokens.
+    pub tokens: usize,
+    /// The supervised ones among them.
+    pub supervised_tokens: usize,
 }
 
 impl Provenance {

@@ -104,6 +104,8 @@ impl Rows {
                 truncated: tokenized.truncated,
                 dropped: tokenized.dropped.len(),
                 rows: tokenized.examples.len(),
+                tokens: tokenized.tokens(),
+                supervised_tokens: tokenized.supervised_tokens(),
             };
             observer(Event::Notice(&told(&file)));
             Ok((tokenized.examples, file))
@@ -131,7 +133,11 @@ fn told(file: &DataFile) -> String {
             parts.push(format!("{count} {what}"));
         }
     }
-    format!("`{}`: {}, {} used", file.path, parts.join(", "), file.rows)
+    let DataFile { path, rows, tokens, supervised_tokens, .. } = file;
+    format!(
+        "`{path}`: {}, {rows} used: {tokens} tokens, {supervised_tokens} of them supervised",
+        parts.join(", ")
+    )
 }
 
 fn read_options(recipe: &Recipe) -> ReadOptions {
@@ -195,15 +201,7 @@ fn base_dtype(numbers: BaseNumbers, model: &Path) -> Result<BaseDtype> {
     Ok(match numbers {
         BaseNumbers::F32 => BaseDtype::F32,
         BaseNumbers::Bf16 => BaseDtype::Bf16,
-        BaseNumbers::Auto => {
-            let config = tunewise_model::files::read_json(&model.join("config.json"))?;
-            let named = |key: &str| config[key].as_str() == Some("bfloat16");
-            if named("dtype") || named("torch_dtype") {
-                BaseDtype::Bf16
-            } else {
-                BaseDtype::F32
-            }
-        }
+        BaseNumbers::Auto => BaseDtype::stored_in(model)?,
     })
 }
 

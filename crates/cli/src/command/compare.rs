@@ -50,7 +50,7 @@ pub fn run(args: &CompareArgs, form: Form) -> anyhow::Result<Exit> {
     let mut progress = Progress::default();
     let report = compare(input, &options, &mut |state| progress.show(state));
     drop(progress);
-    let report = report?;
+    let report = report.with_context(|| format!("`{}`", args.test.display()))?;
     report.write(&args.output)?;
     form.text(report.table().trim_end())?;
     output::say(format_args!(

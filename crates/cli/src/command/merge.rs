@@ -10,7 +10,7 @@ use crate::args::compute::Numbers;
 use crate::args::MergeArgs;
 use crate::exit::Exit;
 use crate::failure::Problem;
-use crate::model_folder::{prepare, read_adapter, ModelFolder};
+use crate::model_folder::{prepare, ModelFolder};
 use crate::number::counted;
 use crate::output::Form;
 
@@ -23,7 +23,7 @@ pub fn run(args: &MergeArgs, form: Form) -> anyhow::Result<Exit> {
     let folder = ModelFolder::at(&args.model)?;
     check_output(args)?;
     let decoder = folder.decoder(Numbers::Auto)?;
-    let adapter = read_adapter(&decoder, &args.adapter)?;
+    let adapter = Adapter::load(&decoder, &args.adapter)?;
     let layers = adapter.paths().count();
     let largest = largest_change(&adapter)?;
     write_merged(&args.model, &adapter, &args.output)?;

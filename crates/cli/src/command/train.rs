@@ -33,7 +33,8 @@ pub fn run(args: &TrainArgs, form: Form) -> anyhow::Result<Exit> {
     }
     threads::set(recipe.threads)?;
     interrupt::catch()?;
-    let mut progress = Progress::new(recipe.logging_steps);
+    let mut progress =
+        Progress::new(recipe.is_explicit("logging_steps").then_some(recipe.logging_steps));
     let outcome = threads::within(|| {
         tunewise_train::run(&recipe, interrupt::flag(), &mut |event| {
             let begins = matches!(event, Event::Begin { .. });

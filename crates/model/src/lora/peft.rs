@@ -13,7 +13,7 @@ use crate::weights::Weights;
 use crate::{Decoder, ModelError, Result};
 
 const CONFIG: &str = "adapter_config.json";
-const TENSORS: &str = "adapter_model.safetensors";
+pub(crate) const TENSORS: &str = "adapter_model.safetensors";
 
 impl Adapter {
     /// Reads a PEFT adapter folder.

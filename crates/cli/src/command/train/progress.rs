@@ -1,6 +1,6 @@
 //! What a run tells while it goes on: a bar on a terminal, lines elsewhere.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use tunewise_train::{EvaluationRecord, Event, StepRecord};
@@ -9,19 +9,30 @@ use crate::number::{bytes, counted, grouped, rate, seconds};
 use crate::output;
 
 /// Short enough for a terminal of 80 columns: a line that wraps cannot be drawn again.
+/// Time between lines where the user did not say how many steps.
+const LINE_INTERVAL: Duration = Duration::from_secs(1);
+
 const BAR: &str = "{elapsed} {bar:16} {pos}/{len}  {msg}  eta {eta}";
 
 /// Shows the events of a run.
 pub struct Progress {
-    logging_steps: usize,
+    logging_steps: Option<usize>,
+    last_line: Option<Instant>,
     bar: Option<ProgressBar>,
     begin: Option<(Instant, usize)>,
 }
 
 impl Progress {
-    /// The display of a run that logs every so many steps.
-    pub fn new(logging_steps: usize) -> Progress {
-        Progress { logging_steps, bar: None, begin: None }
+    /// The display of a run; without a terminal it prints a line every so many steps, or every second.
+    pub fn new(logging_steps: Option<usize>) -> Progress {
+        Progress { logging_steps, last_line: None, bar: None, begin: None }
+    }
+
+    fn is_due(&self, step: usize) -> bool {
+        match self.logging_steps {
+            Some(steps) => step.is_multiple_of(steps),
+            None => self.last_line.is_none_or(|last| last.elapsed() >= LINE_INTERVAL),
+        }
     }
 
     /// Shows an event.
@@ -62,7 +73,7 @@ impl Progress {
         self.bar = Some(bar);
     }
 
-    fn step(&self, record: &StepRecord, total_steps: usize) {
+    fn step(&mut self, record: &StepRecord, total_steps: usize) {
         let memory =
             record.peak_memory_bytes.map_or(String::new(), |peak| format!("  {}", bytes(peak)));
         let speed = rate(record.tokens_per_second);
@@ -71,9 +82,10 @@ impl Progress {
             bar.set_message(format!("loss {:.4}  {speed} tok/s{memory}", record.loss));
             return;
         }
-        if !record.step.is_multiple_of(self.logging_steps) && record.step != total_steps {
+        if !self.is_due(record.step) && record.step != total_steps {
             return;
         }
+        self.last_line = Some(Instant::now());
         output::say(format_args!(
             "step {}/{total_steps}  epoch {:.2}  loss {:.4}  accuracy {:.3}  grad norm {:.3}  lr {:.2e}  {speed} tok/s{memory}  eta {}",
             record.step,
