@@ -20,7 +20,8 @@ fn line(folder: &Folder, output: &str) -> Vec<String> {
         ["train", "--model", &model, "--data", &data, "--output", &output, "--max-steps", &steps];
     let more =
         ["--learning-rate", "1e-3", "--lora-dropout", "0.1", "--gradient-accumulation-steps", "2"];
-    line.iter().chain(&more).map(|word| (*word).to_owned()).collect()
+    let more = more.iter().chain(&["--logging-steps", "1"]);
+    line.iter().chain(more).map(|word| (*word).to_owned()).collect()
 }
 
 /// Runs until a line of standard error begins like this, then presses Ctrl-C; returns the exit code and what is said after.

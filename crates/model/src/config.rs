@@ -7,6 +7,9 @@ use serde_json::Value;
 use crate::files::read_json;
 use crate::{ModelError, Result};
 
+/// No width or count of a real model comes near it; products of two stay far from overflow.
+const MOST: usize = 1 << 31;
+
 /// How rotary frequencies are stretched for contexts longer than those of pre-training.
 #[derive(Debug, Clone, PartialEq)]
 pub enum RopeScaling {
@@ -113,6 +116,13 @@ impl ModelConfig {
         if head_dim % 2 != 0 {
             return Err(keys.fault("head_dim", "an even number", head_dim));
         }
+        if num_attention_heads.checked_mul(head_dim).is_none_or(|width| width > MOST) {
+            return Err(keys.fault(
+                "num_attention_heads",
+                "heads that fit in memory",
+                num_attention_heads,
+            ));
+        }
         let activation = json.get("hidden_act").and_then(Value::as_str).unwrap_or("silu");
         if !matches!(activation, "silu" | "swish") {
             return Err(keys.fault("hidden_act", "`silu`", format!("`{activation}`")));
@@ -187,7 +197,7 @@ impl Keys<'_> {
             return Ok(None);
         };
         match value.as_u64() {
-            Some(n) if n > 0 => Ok(Some(n as usize)),
+            Some(n) if n > 0 && n <= MOST as u64 => Ok(Some(n as usize)),
             _ => Err(self.fault(key, "a positive whole number", value)),
         }
     }

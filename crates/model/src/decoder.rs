@@ -35,8 +35,8 @@ impl BaseDtype {
     /// When `config.json` is absent or malformed.
     pub fn stored_in(dir: &Path) -> Result<Self> {
         let config = read_json(&dir.join("config.json"))?;
-        let half = |key: &str| config.get(key).is_some_and(|name| name == "bfloat16");
-        Ok(if half("dtype") || half("torch_dtype") { Self::Bf16 } else { Self::F32 })
+        let named = ["dtype", "torch_dtype"].into_iter().find_map(|key| config.get(key)?.as_str());
+        Ok(if named == Some("bfloat16") { Self::Bf16 } else { Self::F32 })
     }
 
     fn dtype(self) -> DType {
@@ -384,7 +384,10 @@ fn token_tensor(targets: &[Target], device: &Device) -> Result<Tensor> {
 }
 
 fn target_scores(logits: &Tensor, tokens: &Tensor, targets: &[Target]) -> Result<Vec<TargetScore>> {
-    let nll: Vec<f64> = cross_entropy::forward(logits, tokens)?.to_dtype(DType::F64)?.to_vec1()?;
+    let nll: Vec<f64> = cross_entropy::forward(logits, tokens)?
+        .to_device(&Device::Cpu)?
+        .to_dtype(DType::F64)?
+        .to_vec1()?;
     let best: Vec<u32> = logits.argmax(1)?.to_vec1()?;
     let scores = nll.into_iter().zip(best).zip(targets);
     Ok(scores

@@ -97,8 +97,8 @@ pub enum ModelError {
         /// The file that is missing.
         file: &'static str,
     },
-    /// `target_modules` names nothing in the model.
-    #[error("`target_modules` {found} matches no linear layer of the model, expected some of {available}")]
+    /// The target modules, less the excluded ones, are nothing in the model.
+    #[error("{found} match no linear layer of the model, expected some of {available}")]
     NoTargets {
         /// What was asked for.
         found: String,
@@ -166,8 +166,8 @@ impl ModelError {
                 "the adapter was trained on another model; its `adapter_config.json` names it".into()
             }
             Self::MissingTensor { .. } | Self::WrongShape { .. } => "weights and `config.json` belong to different models; fetch both again".into(),
-            Self::NoAdapter { .. } => "point `--adapter` at the folder that `tunewise train` or PEFT wrote".into(),
-            Self::NoTargets { .. } => "use `all-linear`, or names such as `q_proj,v_proj`".into(),
+            Self::NoAdapter { .. } => "name a folder that `tunewise train` or PEFT wrote, with safetensors".into(),
+            Self::NoTargets { .. } => "use `all-linear`, or names such as `q_proj,v_proj`; see what `exclude_modules` and `layers_to_transform` leave".into(),
             Self::UnknownModule { .. } => "the adapter was trained on another model; pass the one named in its `base_model_name_or_path`".into(),
             Self::TokenId { .. } => "tokenizer and weights belong to different models".into(),
             Self::Pattern { .. } => "look-around is not available; write the pattern without it".into(),

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use candle_core::{DType, Tensor};
+use candle_core::{DType, Device, Tensor};
 
 use crate::Result;
 
@@ -63,7 +63,12 @@ impl Gradients {
         let mut sum = 0.0;
         for tensor in self.tensors.values() {
             // Sum in f64 and in a fixed order: the norm then depends neither on threads nor on the tensors' number.
-            sum += tensor.to_dtype(DType::F64)?.sqr()?.sum_all()?.to_scalar::<f64>()?;
+            sum += tensor
+                .to_device(&Device::Cpu)?
+                .to_dtype(DType::F64)?
+                .sqr()?
+                .sum_all()?
+                .to_scalar::<f64>()?;
         }
         Ok(sum.sqrt())
     }

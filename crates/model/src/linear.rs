@@ -113,6 +113,8 @@ impl Linear {
 
     /// The layer with `sign · scale · B·A` added to its weight, in the weight's number format.
     ///
+    /// Shapes: the weight stays (out, in).
+    ///
     /// # Errors
     /// When the tensor library fails.
     pub fn folded(&self, adapter: &Adapter, sign: f64) -> Result<Self> {

@@ -19,7 +19,7 @@ impl Decoder {
         self.folded(adapter, 1.0)
     }
 
-    /// The base again, from a model that holds a merged adapter.
+    /// The base again, up to rounding in the weights' number format, from a model that holds a merged adapter.
     ///
     /// # Errors
     /// When the tensor library fails.

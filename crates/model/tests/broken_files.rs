@@ -129,7 +129,29 @@ fn targets_that_match_nothing_list_what_there_is() {
     let error = Adapter::new(&decoder, config, 0).unwrap_err();
     assert_eq!(
         error.to_string(),
-        "`target_modules` `query` matches no linear layer of the model, expected some of `down_proj`, `gate_proj`, `k_proj`, `lm_head`, `o_proj`, `q_proj`, `up_proj`, `v_proj`"
+        "target modules `query` match no linear layer of the model, expected some of `down_proj`, `gate_proj`, `k_proj`, `lm_head`, `o_proj`, `q_proj`, `up_proj`, `v_proj`"
     );
     assert!(matches!(error, ModelError::NoTargets { .. }) && error.hint().is_some());
+}
+
+#[test]
+fn adapter_values_that_mean_something_else_are_refused() {
+    let decoder = load("gqa2_tied");
+    let dir = tempfile::tempdir().unwrap();
+    adapter(&decoder, LoraConfig::default()).save(dir.path()).unwrap();
+    let path = dir.path().join("adapter_config.json");
+    let written = std::fs::read_to_string(&path).unwrap();
+    let cases = [
+        ("\"init_lora_weights\": true", "\"init_lora_weights\": \"pissa_niter_4\"", "`init_lora_weights` is \"pissa_niter_4\", expected true, false, \"gaussian\" or another that leaves the base weight as it is"),
+        ("\"r\": 8", "\"r\": 4.7", "`r` is 4.7, expected a whole number of at least 1"),
+        ("\"lora_dropout\": 0.0", "\"lora_dropout\": 1.5", "`lora_dropout` is 1.5, expected a number in [0, 1)"),
+        ("\"use_rslora\": false", "\"use_rslora\": \"no\"", "`use_rslora` is \"no\", expected true or false"),
+        ("\"exclude_modules\": null", "\"exclude_modules\": 3", "`exclude_modules` is 3, expected a list of names or a pattern"),
+    ];
+    for (from, to, expected) in cases {
+        assert!(written.contains(from), "{from}");
+        std::fs::write(&path, written.replace(from, to)).unwrap();
+        let message = Adapter::load(&decoder, dir.path()).unwrap_err().to_string();
+        assert!(message.ends_with(expected), "{message}");
+    }
 }

@@ -63,7 +63,13 @@ impl Adapter {
         pairs: BTreeMap<String, LoraPair>,
     ) -> Result<Self> {
         if pairs.is_empty() {
-            let found = config.target_modules.to_string();
+            let mut found = format!("target modules {}", config.target_modules);
+            if let Some(excluded) = &config.exclude_modules {
+                found.push_str(&format!(" without {excluded}"));
+            }
+            if let Some(layers) = &config.layers_to_transform {
+                found.push_str(&format!(" in blocks {layers:?}"));
+            }
             return Err(ModelError::NoTargets { found, available: leaf_names(decoder) });
         }
         Ok(Self { config, pairs })

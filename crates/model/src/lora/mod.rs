@@ -5,6 +5,7 @@
 pub mod adapter;
 pub mod config;
 pub mod peft;
+mod peft_config;
 
 pub use adapter::{Adapter, LoraPair};
 pub use config::{InitLoraWeights, LoraConfig, TargetModules};

@@ -13,7 +13,7 @@ pub fn forward(gate: &Tensor, up: &Tensor) -> Result<Tensor> {
 
 /// The gradients of `gate` and `up`.
 ///
-/// Shapes: all (T, F).
+/// Shapes: `gate`, `up` and `grad` (T, F); both out (T, F).
 pub fn backward(gate: &Tensor, up: &Tensor, grad: &Tensor) -> Result<(Tensor, Tensor)> {
     let sigmoid = (gate.neg()?.exp()? + 1.0)?.recip()?;
     let silu = gate.mul(&sigmoid)?;
