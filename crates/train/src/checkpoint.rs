@@ -17,6 +17,10 @@ const STATE: &str = "trainer_state.json";
 const OPTIMIZER: &str = "optimizer.safetensors";
 const SCHEDULER: &str = "scheduler.json";
 const RANDOM: &str = "rng_state.json";
+/// Ending of a checkpoint that is being written.
+const PARTIAL: &str = ".partial";
+/// Ending of a checkpoint that is being replaced or removed.
+const OLD: &str = ".old";
 
 /// Where a run stands; the first keys are those of transformers' `trainer_state.json`.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -96,7 +100,7 @@ pub(crate) fn write(
     contents: &Contents<'_>,
 ) -> Result<PathBuf> {
     let place = folder(output, state.global_step);
-    let partial = output.join(format!(".checkpoint-{}.partial", state.global_step));
+    let partial = output.join(format!(".checkpoint-{}{PARTIAL}", state.global_step));
     remove_folder(&partial)?;
     contents.adapter.save(&partial)?;
     write_whole(&partial.join(OPTIMIZER), &contents.optimizer.to_safetensors()?)?;
@@ -106,10 +110,63 @@ pub(crate) fn write(
     let random = json!({ "seed": seed, "epoch": epoch, "step_in_epoch": step_in_epoch });
     write_json(&partial.join(RANDOM), &random)?;
     write_json(&partial.join(STATE), state)?;
-    remove_folder(&place)?;
-    std::fs::rename(&partial, &place)
-        .map_err(|source| TrainError::Io { path: place.clone(), source })?;
+    let old = set_aside(&place)?;
+    rename(&partial, &place)?;
+    remove_folder(&old)?;
     Ok(place)
+}
+
+/// Moves a checkpoint, if it is there, to a name that no listing shows, and returns that place.
+fn set_aside(place: &Path) -> Result<PathBuf> {
+    let name = place.file_name().unwrap_or_default().to_string_lossy();
+    let old = place.with_file_name(format!(".{name}{OLD}"));
+    if place.is_dir() {
+        remove_folder(&old)?;
+        rename(place, &old)?;
+    }
+    Ok(old)
+}
+
+fn rename(from: &Path, to: &Path) -> Result<()> {
+    std::fs::rename(from, to).map_err(|source| TrainError::Io { path: to.into(), source })
+}
+
+/// Removes a checkpoint, so that a crash never leaves a part of it under its name.
+pub(crate) fn remove(place: &Path) -> Result<()> {
+    let old = set_aside(place)?;
+    remove_folder(&old)
+}
+
+/// Brings back the checkpoints that a crash left aside while they were being replaced.
+pub(crate) fn recover(output: &Path) -> Result<()> {
+    let io = |source| TrainError::Io { path: output.into(), source };
+    if !output.is_dir() {
+        return Ok(());
+    }
+    for entry in std::fs::read_dir(output).map_err(io)? {
+        let old = entry.map_err(io)?.path();
+        let name = old.file_name().and_then(|name| name.to_str());
+        let Some(name) = name.and_then(|name| name.strip_prefix('.')?.strip_suffix(OLD)) else {
+            continue;
+        };
+        let place = output.join(name);
+        if step_of(name).is_none() {
+            continue;
+        }
+        // Without a new one beside it, the old one was being deleted.
+        let replaced = output.join(format!(".{name}{PARTIAL}")).join(STATE).is_file();
+        if replaced && !place.exists() {
+            rename(&old, &place)?;
+        } else {
+            remove_folder(&old)?;
+        }
+    }
+    Ok(())
+}
+
+/// The step in the name of a checkpoint's folder.
+fn step_of(name: &str) -> Option<usize> {
+    name.strip_prefix("checkpoint-")?.parse().ok()
 }
 
 fn scheduler(schedule: Schedule, step: usize) -> Value {
@@ -155,6 +212,7 @@ pub(crate) fn read_tensors(
     let adapter = Adapter::load(decoder, checkpoint)?;
     let path = checkpoint.join(OPTIMIZER);
     let optimizer = AdamW::from_safetensors(constants, &path, step, decoder.device())?;
+    optimizer.check_complete(&adapter, &path)?;
     Ok((adapter, optimizer))
 }
 
@@ -191,7 +249,7 @@ pub fn list(output: &Path) -> Result<Vec<(usize, PathBuf)>> {
     for entry in std::fs::read_dir(output).map_err(io)? {
         let path = entry.map_err(io)?.path();
         let name = path.file_name().and_then(|name| name.to_str());
-        let step = name.and_then(|name| name.strip_prefix("checkpoint-")?.parse().ok());
+        let step = name.and_then(step_of);
         if let (Some(step), true) = (step, path.join(STATE).is_file()) {
             found.push((step, path));
         }
@@ -206,13 +264,13 @@ pub(crate) fn prune(output: &Path, limit: usize, best: Option<usize>, newest: us
     let excess = all.len().saturating_sub(limit);
     let kept = |step: usize| step == newest || Some(step) == best;
     for (_, path) in all.iter().filter(|(step, _)| !kept(*step)).take(excess) {
-        remove_folder(path)?;
+        remove(path)?;
     }
     Ok(())
 }
 
 /// Removes a folder, if it is there.
-pub(crate) fn remove_folder(path: &Path) -> Result<()> {
+fn remove_folder(path: &Path) -> Result<()> {
     match std::fs::remove_dir_all(path) {
         Err(source) if source.kind() != std::io::ErrorKind::NotFound => {
             Err(TrainError::Io { path: path.into(), source })
@@ -256,6 +314,23 @@ mod tests {
         let dir = with_checkpoints(&[1, 2, 3]);
         prune(dir.path(), 1, Some(1), 3).unwrap();
         assert_eq!(steps(dir.path()), [1, 3]);
+    }
+
+    #[test]
+    fn a_checkpoint_that_a_crash_left_aside_while_it_was_replaced_comes_back() {
+        let dir = with_checkpoints(&[3, 7]);
+        for step in [3, 7] {
+            set_aside(&folder(dir.path(), step)).unwrap();
+        }
+        assert_eq!(steps(dir.path()), [0; 0]);
+        let partial = dir.path().join(".checkpoint-7.partial");
+        std::fs::create_dir(&partial).unwrap();
+        write_json(&partial.join(STATE), &TrainerState::default()).unwrap();
+        recover(dir.path()).unwrap();
+        assert_eq!(steps(dir.path()), [7]);
+        remove(&folder(dir.path(), 7)).unwrap();
+        assert_eq!(steps(dir.path()), [0; 0]);
+        assert!(!dir.path().join(".checkpoint-7.old").exists());
     }
 
     #[test]

@@ -107,6 +107,18 @@ pub enum TrainError {
         /// The row's line.
         line: usize,
     },
+    /// A token that the model has no embedding for.
+    #[error("`{path}:{line}`: the row has token id {id}, expected ids below {vocab_size}, the model's `vocab_size`", path = path.display())]
+    TokenBeyondVocabulary {
+        /// The data file.
+        path: PathBuf,
+        /// The row's line.
+        line: usize,
+        /// The token's id.
+        id: u32,
+        /// Token ids that the model has.
+        vocab_size: usize,
+    },
     /// Nothing to train on.
     #[error("no rows to train on, expected at least one")]
     NoRows,
@@ -139,7 +151,7 @@ pub enum TrainError {
         checkpoint: String,
     },
     /// A loss or gradient that is not a number.
-    #[error("step {step}: the {what} is {found}, expected a finite number; rows at {lines}")]
+    #[error("step {step}: the {what} is {found}, expected a finite number; rows at {places}")]
     NonFinite {
         /// The optimizer step, counted from 1.
         step: usize,
@@ -147,8 +159,8 @@ pub enum TrainError {
         what: &'static str,
         /// The value.
         found: f64,
-        /// The lines of the step's rows.
-        lines: String,
+        /// File and line of the rows.
+        places: String,
     },
     /// A tensor that is not a number and was about to be saved.
     #[error("step {step}: `{tensor}` holds a value that is not finite, so nothing was saved")]
@@ -169,12 +181,18 @@ pub enum TrainError {
         steps: usize,
     },
     /// An adapter that changes nothing.
-    #[error("the logits with and without the adapter are equal on {rows} rows after {steps} steps, expected a difference")]
+    #[error("the logits before and after training are equal on {rows} rows after {steps} steps, expected a difference")]
     SameLogits {
         /// How many rows were compared.
         rows: usize,
         /// Optimizer steps with a learning rate above zero.
         steps: usize,
+    },
+    /// An adapter that is the best on the valid split because training had not begun.
+    #[error("the best adapter on the valid split is that of step {step}, but the learning rate was 0 up to there, expected a step that trained")]
+    BestDidNotTrain {
+        /// The optimizer step, counted from 1.
+        step: usize,
     },
     /// The data crate refused.
     #[error(transparent)]
@@ -201,6 +219,9 @@ impl TrainError {
             Self::NoSupervisedToken { .. } => {
                 "give the row an assistant turn with weight 1, or raise `max_length`".into()
             }
+            Self::TokenBeyondVocabulary { .. } => {
+                "tokenizer and weights belong to different models, or the model's embeddings need resizing".into()
+            }
             Self::OtherRun { .. } => "give the same values, or start a new run in another `output_dir`".into(),
             Self::BadCheckpoint { .. } => "resume from an earlier `checkpoint-N`".into(),
             Self::UnfinishedRun { .. } => {
@@ -208,6 +229,9 @@ impl TrainError {
             }
             Self::NonFinite { .. } | Self::NonFiniteTensor { .. } => {
                 "lower `learning_rate`, or look at those rows; the last checkpoint is intact".into()
+            }
+            Self::BestDidNotTrain { .. } => {
+                "lower `learning_rate` or the warm-up, or drop `load_best_model_at_end`".into()
             }
             Self::DidNotMove { .. } | Self::SameLogits { .. } => {
                 "raise `learning_rate` or the number of steps; rows of a single token cannot train attention".into()
@@ -226,6 +250,7 @@ impl TrainError {
                 | Self::NonFiniteTensor { .. }
                 | Self::DidNotMove { .. }
                 | Self::SameLogits { .. }
+                | Self::BestDidNotTrain { .. }
         )
     }
 }

@@ -25,6 +25,7 @@ pub mod optimizer;
 pub mod provenance;
 pub mod recipe;
 pub mod record;
+mod rows;
 pub mod run;
 pub mod sampler;
 pub mod schedule;

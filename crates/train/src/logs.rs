@@ -7,8 +7,12 @@ use std::path::{Path, PathBuf};
 use tunewise_model::files::write_whole;
 
 use crate::error::{Result, TrainError};
+use crate::model_card::remove_file;
 use crate::record::LogEntry;
-use crate::tensorboard::EventWriter;
+use crate::tensorboard::{remove_event_files, EventWriter};
+
+const LINES: &str = "metrics.jsonl";
+const EVENTS: &str = "runs";
 
 /// The logs that a run writes, as far as it was asked for them.
 #[derive(Debug)]
@@ -29,11 +33,11 @@ impl Logs {
         steps_taken: usize,
     ) -> Result<Self> {
         let lines = match jsonl {
-            true => Some(open_lines(dir.join("metrics.jsonl"), history)?),
+            true => Some(open_lines(dir.join(LINES), history)?),
             false => None,
         };
         let events = match tensorboard {
-            true => Some(EventWriter::create(&dir.join("runs"), steps_taken)?),
+            true => Some(EventWriter::create(&dir.join(EVENTS), steps_taken)?),
             false => None,
         };
         Ok(Self { lines, events })
@@ -72,6 +76,12 @@ impl Logs {
             }
         }
     }
+}
+
+/// Removes the logs of an earlier run from its folder.
+pub(crate) fn remove(dir: &Path) -> Result<()> {
+    remove_file(&dir.join(LINES))?;
+    remove_event_files(&dir.join(EVENTS))
 }
 
 fn open_lines(path: PathBuf, history: &[LogEntry]) -> Result<(PathBuf, File)> {

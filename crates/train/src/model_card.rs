@@ -13,6 +13,8 @@ use crate::record::{EvaluationRecord, LogEntry};
 use crate::summary::TrainSummary;
 
 const RECORD: &str = "tunewise.json";
+const ADAPTER: &str = "adapter_model.safetensors";
+const CARD: &str = "README.md";
 
 /// What a finished run leaves to the one that would repeat it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -30,7 +32,8 @@ pub(crate) struct FinishedRun {
 /// The finished run of an output folder, if there is one.
 pub(crate) fn finished_run(output: &Path) -> Result<Option<FinishedRun>> {
     let path = output.join(RECORD);
-    if !path.is_file() {
+    // A removal that a crash cut short leaves the record without the adapter.
+    if !path.is_file() || !output.join(ADAPTER).is_file() {
         return Ok(None);
     }
     let bytes =
@@ -39,12 +42,24 @@ pub(crate) fn finished_run(output: &Path) -> Result<Option<FinishedRun>> {
     found.map(Some).map_err(|source| TrainError::Json { path, source })
 }
 
-/// Removes the mark of a finished run, so that a new one is not taken for finished.
-pub(crate) fn forget_finished_run(output: &Path) -> Result<()> {
-    let path = output.join(RECORD);
-    match std::fs::remove_file(&path) {
+/// Whether a finished run left its record in the folder.
+pub(crate) fn has_record(output: &Path) -> bool {
+    output.join(RECORD).is_file()
+}
+
+/// Removes what a finished run left, so that a new one that fails does not seem to have its result; the record goes last.
+pub(crate) fn remove_result(output: &Path) -> Result<()> {
+    for name in [ADAPTER, "adapter_config.json", CARD, RECORD] {
+        remove_file(&output.join(name))?;
+    }
+    Ok(())
+}
+
+/// Removes a file, if it is there.
+pub(crate) fn remove_file(path: &Path) -> Result<()> {
+    match std::fs::remove_file(path) {
         Err(source) if source.kind() != std::io::ErrorKind::NotFound => {
-            Err(TrainError::Io { path, source })
+            Err(TrainError::Io { path: path.into(), source })
         }
         _ => Ok(()),
     }
@@ -60,7 +75,7 @@ pub(crate) fn write(
 ) -> Result<()> {
     let evaluation = evaluation_at(state, adapter_step);
     let card = card(provenance, summary, evaluation, state)?;
-    write_whole(&output.join("README.md"), card.as_bytes())?;
+    write_whole(&output.join(CARD), card.as_bytes())?;
     let record = json!({
         "tunewise_version": env!("CARGO_PKG_VERSION"),
         "provenance": provenance,
@@ -109,9 +124,9 @@ fn card(
     for (what, hash) in hashes {
         card += &format!("| {what} | `{hash}` |\n");
     }
-    card += "\nThe base model's hash covers `config.json` and name, length and first MiB of each weights file.\n";
+    card += "\nThe base model's hash covers `config.json` and the whole of each weights file.\n";
     card += &figures(summary, state);
-    card += &evaluated(evaluation);
+    card += &evaluated(evaluation, provenance.valid_data.as_ref());
     card += "\n## Recipe\n\n```yaml\n";
     card += &set_keys(&provenance.recipe)?;
     card += "```\n";
@@ -129,9 +144,10 @@ fn front_matter(base_model: &str) -> Result<String> {
 }
 
 fn data_label(what: &str, file: &DataFile) -> String {
+    let split = file.told_split().map(|split| format!("{split}, ")).unwrap_or_default();
     format!(
-        "{what} `{}` ({} rows read, {} trained on or scored, {} bad, {} cut, {} dropped for length)",
-        file.path, file.rows_read, file.rows, file.bad_rows, file.truncated, file.dropped
+        "{what} `{}` ({} rows read, {} bad, {split}{} dropped for length, {} cut, {} trained on or scored)",
+        file.path, file.rows_read, file.bad_rows, file.dropped, file.truncated, file.rows
     )
 }
 
@@ -155,9 +171,16 @@ fn figures(summary: &TrainSummary, state: &TrainerState) -> String {
     format!("\n## Training\n\n| figure | value |\n|---|---|\n{rows}")
 }
 
-fn evaluated(evaluation: Option<&EvaluationRecord>) -> String {
+fn evaluated(evaluation: Option<&EvaluationRecord>, valid: Option<&DataFile>) -> String {
     let Some(record) = evaluation else {
-        return "\n## Evaluation\n\nNo validation split was given.\n".into();
+        let why = match valid {
+            None => "No validation split was given.",
+            Some(file) if file.rows == 0 => {
+                "Every row of the validation split was longer than `max_length` and dropped."
+            }
+            Some(_) => "The validation split was not evaluated at this adapter's step.",
+        };
+        return format!("\n## Evaluation\n\n{why}\n");
     };
     format!(
         "\n## Evaluation\n\nOn the validation split, at step {}: {:.4} nats per supervised token (perplexity {:.3}), \
@@ -181,7 +204,7 @@ fn set_keys(recipe: &Value) -> Result<String> {
 
 fn yaml(value: &Value) -> Result<String> {
     serde_norway::to_string(value)
-        .map_err(|source| TrainError::RecipeValue { place: "README.md".into(), source })
+        .map_err(|source| TrainError::RecipeValue { place: CARD.into(), source })
 }
 
 #[cfg(test)]
@@ -229,14 +252,26 @@ mod tests {
     }
 
     #[test]
+    fn a_valid_split_without_rows_is_not_called_absent() {
+        let valid = |rows| DataFile { rows, ..DataFile::default() };
+        let dropped = evaluated(None, Some(&valid(0)));
+        assert!(dropped.contains("longer than `max_length` and dropped"), "{dropped}");
+        assert!(
+            evaluated(None, Some(&valid(3))).contains("was not evaluated at this adapter's step")
+        );
+    }
+
+    #[test]
     fn the_record_says_what_the_finished_run_did() {
         let dir = tempfile::tempdir().unwrap();
         assert_eq!(finished_run(dir.path()).unwrap(), None);
         let state = TrainerState { max_steps: 12, ..TrainerState::default() };
         write(dir.path(), &provenance(), &summary(), &state, 12).unwrap();
+        assert_eq!(finished_run(dir.path()).unwrap(), None);
+        std::fs::write(dir.path().join(ADAPTER), "tensors").unwrap();
         let found = finished_run(dir.path()).unwrap().unwrap();
         assert_eq!((found.summary, found.total_steps), (summary(), 12));
-        forget_finished_run(dir.path()).unwrap();
-        assert_eq!(finished_run(dir.path()).unwrap(), None);
+        remove_result(dir.path()).unwrap();
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use candle_core::{Device, Tensor};
+use candle_core::{DType, Device, Tensor};
 use tunewise_model::{Adapter, Gradients};
 
 use crate::error::{Result, TrainError};
@@ -128,9 +128,15 @@ impl AdamW {
         step: usize,
         device: &Device,
     ) -> Result<Self> {
+        let bad = |reason: String| Err(TrainError::BadCheckpoint { path: path.into(), reason });
+        if !path.is_file() {
+            return bad("the file is missing".into());
+        }
         let bytes =
             std::fs::read(path).map_err(|source| TrainError::Io { path: path.into(), source })?;
-        let mut tensors = candle_core::safetensors::load_buffer(&bytes, device)?;
+        let Ok(mut tensors) = candle_core::safetensors::load_buffer(&bytes, device) else {
+            return bad("the file is damaged, expected whole safetensors".into());
+        };
         let firsts: Vec<String> =
             tensors.keys().filter(|name| name.ends_with(FIRST_MOMENT)).cloned().collect();
         let mut moments = BTreeMap::new();
@@ -138,12 +144,38 @@ impl AdamW {
             let key = name.trim_end_matches(FIRST_MOMENT).to_owned();
             let second = tensors.remove(&format!("{key}{SECOND_MOMENT}"));
             let (Some(first), Some(second)) = (tensors.remove(&name), second) else {
-                let reason = format!("tensor `{key}{SECOND_MOMENT}` is missing");
-                return Err(TrainError::BadCheckpoint { path: path.into(), reason });
+                return bad(format!("tensor `{key}{SECOND_MOMENT}` is missing"));
             };
             moments.insert(key, Moments { first, second });
         }
         Ok(Self { constants, step, moments })
+    }
+
+    /// Nothing, where the state of an optimizer that has taken a step has both moments of every adapter tensor.
+    ///
+    /// # Errors
+    /// With the first tensor of the file at `path` that is missing, or is not of its parameter's shape in f32.
+    pub fn check_complete(&self, adapter: &Adapter, path: &Path) -> Result<()> {
+        if self.step == 0 {
+            return Ok(());
+        }
+        for (key, tensor) in adapter.tensors() {
+            let moments = self.moments.get(&key).map(|moments| [&moments.first, &moments.second]);
+            let fits =
+                |moment: &Tensor| moment.dims() == tensor.dims() && moment.dtype() == DType::F32;
+            let reason = match moments {
+                Some(both) if both.into_iter().all(fits) => continue,
+                Some([first, second]) => format!(
+                    "the moments of `{key}` have shapes {:?} and {:?}, expected {:?} in f32",
+                    first.dims(),
+                    second.dims(),
+                    tensor.dims()
+                ),
+                None => format!("tensor `{key}{FIRST_MOMENT}` is missing"),
+            };
+            return Err(TrainError::BadCheckpoint { path: path.into(), reason });
+        }
+        Ok(())
     }
 }
 

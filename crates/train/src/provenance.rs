@@ -12,15 +12,12 @@ use tunewise_data::TokenExample;
 
 use crate::error::{Result, TrainError};
 
-/// Bytes of each weights file that enter the base model's hash: its header, names and shapes, and its first weights.
-const HASHED_BYTES: u64 = 1 << 20;
-
 /// What an adapter was trained on and how.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct Provenance {
     /// The base model, as the user named it.
     pub base_model: String,
-    /// Hash of its configuration and of the beginning and length of each weights file.
+    /// Hash of its configuration and of each weights file.
     pub base_sha256: String,
     /// The training rows.
     pub train_data: DataFile,
@@ -30,7 +27,7 @@ pub struct Provenance {
     pub template_sha256: String,
     /// Hash of the tokenizer.
     pub tokenizer_sha256: String,
-    /// Hash of the adapter that training started from.
+    /// Hash of the adapter that training started from, configuration and tensors.
     pub init_adapter_sha256: Option<String>,
     /// The time that the template read, fixed for the whole run.
     pub clock: String,
@@ -51,6 +48,10 @@ pub struct DataFile {
     pub rows_read: usize,
     /// Bad rows left out.
     pub bad_rows: usize,
+    /// Conversations that became more than one row.
+    pub split: usize,
+    /// The rows that they became.
+    pub split_into: usize,
     /// Rows cut to `max_length`.
     pub truncated: usize,
     /// Rows left out for their length.
@@ -61,6 +62,14 @@ pub struct DataFile {
     pub tokens: usize,
     /// The supervised ones among them.
     pub supervised_tokens: usize,
+}
+
+impl DataFile {
+    /// How many conversations became how many rows, where any became several.
+    pub(crate) fn told_split(&self) -> Option<String> {
+        let noun = if self.split == 1 { "conversation" } else { "conversations" };
+        (self.split > 0).then(|| format!("{} {noun} became {} rows", self.split, self.split_into))
+    }
 }
 
 impl Provenance {
@@ -100,43 +109,49 @@ fn rows_sha256(rows: &[TokenExample]) -> String {
     hex(&hash.finalize())
 }
 
-/// The hash of a model folder: its `config.json`, and name, length and first MiB of every safetensors file.
+/// The hash of a model folder: its `config.json`, and name, length and bytes of every safetensors file.
 ///
 /// # Errors
 /// When the folder or a file cannot be read.
 pub fn base_sha256(folder: &Path) -> Result<String> {
-    let io = |path: &Path| {
-        let path = path.to_path_buf();
-        |source| TrainError::Io { path, source }
-    };
+    let io = |source| TrainError::Io { path: folder.into(), source };
     let mut files: Vec<PathBuf> = Vec::new();
-    for entry in std::fs::read_dir(folder).map_err(io(folder))? {
-        let path = entry.map_err(io(folder))?.path();
+    for entry in std::fs::read_dir(folder).map_err(io)? {
+        let path = entry.map_err(io)?.path();
         if path.extension().is_some_and(|extension| extension == "safetensors") {
             files.push(path);
         }
     }
     files.sort();
-    let config = folder.join("config.json");
-    let mut hash = Sha256::new();
-    hash.update(std::fs::read(&config).map_err(io(&config))?);
-    for path in files {
-        let file = File::open(&path).map_err(io(&path))?;
-        let length = file.metadata().map_err(io(&path))?.len();
-        let mut beginning = Vec::new();
-        file.take(HASHED_BYTES).read_to_end(&mut beginning).map_err(io(&path))?;
-        hash.update(path.file_name().unwrap_or_default().as_encoded_bytes());
-        hash.update(length.to_le_bytes());
-        hash.update(&beginning);
-    }
-    Ok(hex(&hash.finalize()))
+    files.insert(0, folder.join("config.json"));
+    files_sha256(&files)
 }
 
-/// The hash of a file's bytes.
-pub(crate) fn file_sha256(path: &Path) -> Result<String> {
-    let bytes =
-        std::fs::read(path).map_err(|source| TrainError::Io { path: path.into(), source })?;
-    Ok(hex(&Sha256::digest(bytes)))
+/// The hash of an adapter folder: its configuration and its tensors.
+pub(crate) fn adapter_sha256(folder: &Path) -> Result<String> {
+    files_sha256(
+        &["adapter_config.json", "adapter_model.safetensors"].map(|file| folder.join(file)),
+    )
+}
+
+/// The hash of files, one after another: name, length and bytes of each.
+fn files_sha256(paths: &[PathBuf]) -> Result<String> {
+    let mut hash = Sha256::new();
+    let mut buffer = vec![0; 1 << 20];
+    for path in paths {
+        let io = |source| TrainError::Io { path: path.clone(), source };
+        let mut file = File::open(path).map_err(io)?;
+        hash.update(path.file_name().unwrap_or_default().as_encoded_bytes());
+        hash.update(file.metadata().map_err(io)?.len().to_le_bytes());
+        loop {
+            let count = file.read(&mut buffer).map_err(io)?;
+            if count == 0 {
+                break;
+            }
+            hash.update(buffer.get(..count).unwrap_or_default());
+        }
+    }
+    Ok(hex(&hash.finalize()))
 }
 
 fn hex(bytes: &[u8]) -> String {
@@ -169,10 +184,28 @@ mod tests {
         write("model.safetensors", "weights");
         let first = base_sha256(dir.path()).unwrap();
         assert_eq!(first, base_sha256(dir.path()).unwrap());
+        // Beyond what a file's header and first weights tell.
+        let mut long = "w".repeat(3 << 20);
+        write("model.safetensors", &long);
+        let before = base_sha256(dir.path()).unwrap();
+        long.replace_range((3 << 20) - 1.., "z");
+        write("model.safetensors", &long);
+        assert_ne!(before, base_sha256(dir.path()).unwrap());
         write("model.safetensors", "weightz");
         let second = base_sha256(dir.path()).unwrap();
         assert_ne!(first, second);
         write("config.json", "{ }");
         assert_ne!(second, base_sha256(dir.path()).unwrap());
+    }
+
+    #[test]
+    fn an_adapter_hash_changes_with_its_configuration() {
+        let dir = tempfile::tempdir().unwrap();
+        let write = |name: &str, text: &str| std::fs::write(dir.path().join(name), text).unwrap();
+        write("adapter_config.json", "{\"lora_alpha\": 8}");
+        write("adapter_model.safetensors", "tensors");
+        let first = adapter_sha256(dir.path()).unwrap();
+        write("adapter_config.json", "{\"lora_alpha\": 9}");
+        assert_ne!(first, adapter_sha256(dir.path()).unwrap());
     }
 }

@@ -113,9 +113,9 @@ pub struct Recipe {
     pub seed: u64,
     /// Steps between evaluations on the valid split; `null` evaluates at the end of each epoch.
     pub eval_steps: Option<usize>,
-    /// Steps between checkpoints; `null` keeps only the last step's.
+    /// Steps between checkpoints; `null` keeps only the last step's and the best.
     pub save_steps: Option<usize>,
-    /// How many checkpoints are kept; the best one is never deleted. `null` keeps all.
+    /// How many checkpoints are kept; the best one is never deleted. `null` keeps all that `save_steps` asked for.
     pub save_total_limit: Option<usize>,
     /// Whether the adapter at the end is the one with the lowest loss on the valid split, not the last.
     pub load_best_model_at_end: bool,

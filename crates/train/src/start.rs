@@ -6,7 +6,8 @@ use tunewise_model::Adapter;
 
 use crate::checkpoint::{self, TrainerState};
 use crate::error::{Result, TrainError};
-use crate::model_card::{finished_run, forget_finished_run};
+use crate::logs;
+use crate::model_card::{finished_run, has_record, remove_result};
 use crate::optimizer::AdamW;
 use crate::record::{Event, Observer};
 use crate::settings::{ResumeFrom, Settings};
@@ -29,8 +30,8 @@ pub(crate) struct Position {
     pub adapter: Adapter,
     /// The optimizer after those steps.
     pub optimizer: AdamW,
-    /// The checkpoint they come from.
-    pub checkpoint: Option<PathBuf>,
+    /// Whether they come from a checkpoint of the output folder.
+    pub saved_here: bool,
 }
 
 /// Where the run of `settings` starts. Makes the output folder ready for it.
@@ -59,7 +60,7 @@ pub(crate) fn prepare(
             state: fresh,
             adapter: material.adapter.clone(),
             optimizer: AdamW::new(settings.adamw),
-            checkpoint: None,
+            saved_here: false,
         })));
     };
     let mut state = checkpoint::read_state(&dir)?;
@@ -72,8 +73,12 @@ pub(crate) fn prepare(
         checkpoint::read_tensors(&dir, material.decoder, settings.adamw, state.global_step)?;
     let notice = format!("resuming from `{}` after step {}", dir.display(), state.global_step);
     observer(Event::Notice(&notice));
-    forget_finished_run(output)?;
-    Ok(Start::At(Box::new(Position { state, adapter, optimizer, checkpoint: Some(dir) })))
+    let saved_here = is_same_folder(&dir, &checkpoint::folder(output, state.global_step));
+    match lies_in(&dir, output) {
+        true => remove_result(output)?,
+        false => clear(output, observer)?,
+    }
+    Ok(Start::At(Box::new(Position { state, adapter, optimizer, saved_here })))
 }
 
 /// The time that the templates of the run to be resumed read; `None` for a new run.
@@ -94,6 +99,7 @@ fn resumed_checkpoint(settings: &Settings, observer: &mut Observer<'_>) -> Resul
         ResumeFrom::Start => Ok(None),
         ResumeFrom::Checkpoint(dir) => Ok(Some(dir.clone())),
         ResumeFrom::Latest => {
+            checkpoint::recover(&settings.output_dir)?;
             let latest = checkpoint::list(&settings.output_dir)?.pop();
             if latest.is_none() {
                 let output = settings.output_dir.display();
@@ -121,21 +127,33 @@ fn already_finished(summary: TrainSummary, observer: &mut Observer<'_>) -> Start
     Start::AlreadyFinished(summary)
 }
 
+fn is_same_folder(one: &Path, other: &Path) -> bool {
+    matches!((one.canonicalize(), other.canonicalize()), (Ok(one), Ok(other)) if one == other)
+}
+
+fn lies_in(folder: &Path, parent: &Path) -> bool {
+    let folder = folder.canonicalize().unwrap_or_default();
+    folder.parent().is_some_and(|found| is_same_folder(found, parent))
+}
+
 /// Makes room for a new run: a finished one is replaced, an unfinished one is an error.
 fn clear(output: &Path, observer: &mut Observer<'_>) -> Result<()> {
+    checkpoint::recover(output)?;
     let checkpoints = checkpoint::list(output)?;
-    let Some((_, latest)) = checkpoints.last() else {
-        return forget_finished_run(output);
-    };
-    if !checkpoint::read_state(latest)?.is_finished() {
-        let checkpoint = latest.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        return Err(TrainError::UnfinishedRun { output: output.into(), checkpoint });
+    if let Some((_, latest)) = checkpoints.last() {
+        if !checkpoint::read_state(latest)?.is_finished() {
+            let checkpoint = latest.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            return Err(TrainError::UnfinishedRun { output: output.into(), checkpoint });
+        }
     }
-    let notice = format!("`{}` holds a finished run: replacing it", output.display());
-    observer(Event::Notice(&notice));
-    forget_finished_run(output)?;
+    if !checkpoints.is_empty() || has_record(output) {
+        let notice = format!("`{}` holds a finished run: replacing it", output.display());
+        observer(Event::Notice(&notice));
+        remove_result(output)?;
+    }
+    // The latest one, which says that the run was finished, goes last.
     for (_, dir) in &checkpoints {
-        checkpoint::remove_folder(dir)?;
+        checkpoint::remove(dir)?;
     }
-    checkpoint::remove_folder(&output.join("runs"))
+    logs::remove(output)
 }

@@ -59,16 +59,22 @@ impl Sums {
         self.scores.iter().map(|score| score.correct).sum::<usize>() as f64 / self.supervised as f64
     }
 
-    /// Nothing, where the loss is a finite number; else an error with the rows whose part is not.
-    pub fn check_finite(&self, rows: &[&TokenExample], step: usize) -> Result<()> {
+    /// Nothing, where the loss is a finite number; else an error with the rows of `file` whose part is not.
+    pub fn check_finite(
+        &self,
+        rows: &[&TokenExample],
+        file: &str,
+        what: &'static str,
+        step: usize,
+    ) -> Result<()> {
         let found = self.loss();
         if found.is_finite() {
             return Ok(());
         }
         let bad = rows.iter().zip(&self.scores).filter(|(_, score)| !score.nll.is_finite());
         let bad: Vec<&TokenExample> = bad.map(|(row, _)| *row).collect();
-        let lines = if bad.is_empty() { lines_of(rows) } else { lines_of(&bad) };
-        Err(TrainError::NonFinite { step, what: "loss", found, lines })
+        let places = places(if bad.is_empty() { rows } else { &bad }, file);
+        Err(TrainError::NonFinite { step, what, found, places })
     }
 }
 
@@ -126,12 +132,18 @@ pub(crate) fn evaluation(
     Ok(Some(sums))
 }
 
-/// The rows' lines, as a message shows them.
-pub(crate) fn lines_of(rows: &[&TokenExample]) -> String {
-    let shown: Vec<String> = rows.iter().take(16).map(|row| row.line.to_string()).collect();
-    let noun = if rows.len() == 1 { "line" } else { "lines" };
-    match rows.len().saturating_sub(shown.len()) {
-        0 => format!("{noun} {}", shown.join(", ")),
-        more => format!("{noun} {} and {more} more", shown.join(", ")),
+/// Where rows stand, as a message shows it; `file` is empty where none is known.
+pub(crate) fn places(rows: &[&TokenExample], file: &str) -> String {
+    let mut lines: Vec<usize> = rows.iter().map(|row| row.line).collect();
+    // A conversation may have become several rows.
+    lines.dedup();
+    let place = |line: &usize| match file {
+        "" => format!("line {line}"),
+        file => format!("`{file}:{line}`"),
+    };
+    let shown: Vec<String> = lines.iter().take(8).map(place).collect();
+    match lines.len().saturating_sub(shown.len()) {
+        0 => shown.join(", "),
+        more => format!("{} and {more} more", shown.join(", ")),
     }
 }

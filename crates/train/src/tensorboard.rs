@@ -16,6 +16,10 @@ pub struct EventWriter {
     file: File,
 }
 
+/// How the names of event files begin and end.
+const PREFIX: &str = "events.out.tfevents.";
+const SUFFIX: &str = ".tunewise";
+
 /// Wire types of protocol buffers.
 const VARINT: u64 = 0;
 const FIXED64: u64 = 1;
@@ -30,9 +34,9 @@ impl EventWriter {
     pub fn create(dir: &Path, steps_taken: usize) -> Result<Self> {
         std::fs::create_dir_all(dir)
             .map_err(|source| TrainError::Io { path: dir.into(), source })?;
-        let stamp = format!("events.out.tfevents.{:010}", seconds_since_1970() as u64);
+        let stamp = format!("{PREFIX}{:010}", seconds_since_1970() as u64);
         // Two sessions may start within a second; TensorBoard reads files in the order of their names.
-        let name = |count: usize| dir.join(format!("{stamp}.{count:04}.tunewise"));
+        let name = |count: usize| dir.join(format!("{stamp}.{count:04}{SUFFIX}"));
         let path = (0..).map(name).find(|path| !path.exists()).unwrap_or_else(|| name(0));
         let file =
             File::create(&path).map_err(|source| TrainError::Io { path: path.clone(), source })?;
@@ -56,6 +60,27 @@ impl EventWriter {
         let written = self.file.write_all(&framed(event));
         written.map_err(|source| TrainError::Io { path: self.path.clone(), source })
     }
+}
+
+/// Removes the event files that runs wrote to `dir`, and the folder where nothing else is in it.
+///
+/// # Errors
+/// When the folder cannot be read or a file cannot be removed.
+pub fn remove_event_files(dir: &Path) -> Result<()> {
+    if !dir.is_dir() {
+        return Ok(());
+    }
+    let io = |source| TrainError::Io { path: dir.into(), source };
+    for entry in std::fs::read_dir(dir).map_err(io)? {
+        let path = entry.map_err(io)?.path();
+        let name = path.file_name().and_then(|name| name.to_str());
+        if name.is_some_and(|name| name.starts_with(PREFIX) && name.ends_with(SUFFIX)) {
+            std::fs::remove_file(&path).map_err(|source| TrainError::Io { path, source })?;
+        }
+    }
+    // What others wrote there stays, and so does the folder then.
+    let _ = std::fs::remove_dir(dir);
+    Ok(())
 }
 
 fn seconds_since_1970() -> f64 {
@@ -188,6 +213,21 @@ mod tests {
         let grad_norm = b"train/grad_norm";
         assert!(tail.windows(grad_norm.len()).any(|window| window == grad_norm));
         assert_eq!(&tail[tail.len() - 4..], 0.5f32.to_le_bytes());
+    }
+
+    #[test]
+    fn only_event_files_of_runs_are_removed() {
+        let dir = tempfile::tempdir().unwrap();
+        let runs = dir.path().join("runs");
+        EventWriter::create(&runs, 0).unwrap();
+        std::fs::write(runs.join("notes.txt"), "kept").unwrap();
+        remove_event_files(&runs).unwrap();
+        let left: Vec<_> =
+            std::fs::read_dir(&runs).unwrap().map(|e| e.unwrap().file_name()).collect();
+        assert_eq!(left, ["notes.txt"]);
+        std::fs::remove_file(runs.join("notes.txt")).unwrap();
+        remove_event_files(&runs).unwrap();
+        assert!(!runs.exists());
     }
 
     #[test]

@@ -6,7 +6,7 @@ use tunewise_model::{Adapter, Decoder, TokenTree};
 
 use crate::error::{Result, TrainError};
 
-/// Rows whose logits are compared before the adapter is said to change nothing.
+/// Rows whose logits are compared before training is said to have changed nothing.
 const ROWS_COMPARED: usize = 8;
 
 /// Nothing, where every tensor moved that `steps` steps with a learning rate above zero must move.
@@ -35,13 +35,14 @@ pub(crate) fn check_moved(start: &Adapter, end: &Adapter, steps: usize) -> Resul
     Err(TrainError::DidNotMove { still, total, steps })
 }
 
-/// Nothing, where the adapter changes the logits of some row.
+/// Nothing, where training changed the logits of some row.
 ///
 /// # Errors
 /// When they are equal on every row compared.
 pub(crate) fn check_logits(
     decoder: &Decoder,
-    adapter: &Adapter,
+    start: &Adapter,
+    end: &Adapter,
     rows: &[TokenExample],
     steps: usize,
 ) -> Result<()> {
@@ -49,8 +50,9 @@ pub(crate) fn check_logits(
     for row in rows.iter().filter(|row| !row.ids.is_empty()).take(ROWS_COMPARED) {
         let tree = TokenTree::single(row.ids.clone())?;
         let last = [row.ids.len() - 1];
-        let tuned = decoder.logits(Some(adapter), &tree, &last)?;
-        if bits(&decoder.logits(None, &tree, &last)?)? != bits(&tuned)? {
+        let before = decoder.logits(Some(start), &tree, &last)?;
+        let after = decoder.logits(Some(end), &tree, &last)?;
+        if bits(&before)? != bits(&after)? {
             return Ok(());
         }
         compared += 1;

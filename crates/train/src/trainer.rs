@@ -1,5 +1,6 @@
 //! The training loop: one for every run.
 
+mod evaluation;
 mod finish;
 
 use std::path::PathBuf;
@@ -14,12 +15,12 @@ use crate::error::{Result, TrainError};
 use crate::logs::Logs;
 use crate::optimizer::{clipping_factor, AdamW};
 use crate::provenance::Provenance;
-use crate::record::{EvaluationRecord, Event, LogEntry, Observer, StepRecord};
+use crate::record::{Event, LogEntry, Observer, StepRecord};
 use crate::sampler::Sampler;
 use crate::schedule::{warmup_steps, Schedule};
 use crate::settings::Settings;
 use crate::start::{self, Position, Start};
-use crate::step::{self, lines_of, StepPlan, Sums};
+use crate::step::{self, places, StepPlan, Sums};
 use crate::summary::{peak_memory_bytes, TrainSummary};
 use crate::trained;
 
@@ -71,14 +72,14 @@ pub fn train(
 ) -> Result<Outcome> {
     check_rows(material.train)?;
     check_rows_if_any(material.valid)?;
-    let rows_per_step = settings.batch_rows * settings.accumulation;
+    let rows_per_step = settings.batch_rows.saturating_mul(settings.accumulation);
     let sampler = Sampler::new(material.train.len(), rows_per_step, settings.order);
     let total_steps = sampler.total_steps(settings.epochs, settings.max_steps);
     let start = match start::prepare(&material, settings, total_steps, observer)? {
         Start::AlreadyFinished(summary) => return Ok(Outcome::AlreadyFinished(summary)),
         Start::At(position) => *position,
     };
-    let Position { state, adapter, optimizer, checkpoint } = start;
+    let Position { state, adapter, optimizer, saved_here } = start;
     let logs = Logs::open(
         &settings.output_dir,
         settings.jsonl,
@@ -92,9 +93,9 @@ pub fn train(
         trainable: adapter.parameter_count(),
         frozen: material.decoder.parameter_count(),
     });
-    let saved = checkpoint.filter(|dir| dir.parent() == Some(settings.output_dir.as_path()));
     let mut trainer = Trainer {
-        saved_step: saved.map(|_| state.global_step),
+        saved_step: saved_here.then_some(state.global_step),
+        superseded_best: None,
         session: Session { start: None, seconds_before: state.totals.train_seconds },
         material: &material,
         settings,
@@ -151,6 +152,8 @@ struct Trainer<'a, 'o> {
     logs: Logs,
     /// The step whose checkpoint is in the output folder already.
     saved_step: Option<usize>,
+    /// The step of the checkpoint that was the best before the current step.
+    superseded_best: Option<usize>,
     session: Session,
 }
 
@@ -173,20 +176,11 @@ impl Trainer<'_, '_> {
         }
     }
 
-    fn evaluation_is_due(&self) -> bool {
-        let step = self.state.global_step;
-        let interval = self.settings.eval_steps.unwrap_or(self.sampler.steps_per_epoch());
-        let at_interval = step.is_multiple_of(interval) || step == self.state.max_steps;
-        let is_new = self.state.last_evaluated_step != Some(step);
-        !self.material.valid.is_empty() && step > 0 && at_interval && is_new
-    }
-
     fn checkpoint_is_due(&self) -> bool {
         let step = self.state.global_step;
         let at_interval =
             self.settings.save_steps.is_some_and(|interval| step.is_multiple_of(interval));
-        let is_best = self.settings.load_best && self.state.best_global_step == Some(step);
-        step > 0 && (at_interval || is_best)
+        step > 0 && (at_interval || self.state.best_global_step == Some(step))
     }
 
     /// Takes one optimizer step; false where the interrupt came first.
@@ -200,12 +194,13 @@ impl Trainer<'_, '_> {
         let Some(mut sums) = self.gradients(&rows, step)? else {
             return Ok(false);
         };
-        sums.check_finite(&rows, step)?;
+        let file = &self.material.provenance.train_data.path;
+        sums.check_finite(&rows, file, "loss", step)?;
         sums.gradients.scale(1.0 / sums.supervised as f64)?;
         let norm = sums.gradients.global_norm()?;
         if !norm.is_finite() {
-            let (what, lines) = ("gradient norm", lines_of(&rows));
-            return Err(TrainError::NonFinite { step, what, found: norm, lines });
+            let (what, places) = ("gradient norm", places(&rows, file));
+            return Err(TrainError::NonFinite { step, what, found: norm, places });
         }
         if let Some(max_norm) = self.settings.max_grad_norm {
             sums.gradients.scale(clipping_factor(norm, max_norm))?;
@@ -268,56 +263,6 @@ impl Trainer<'_, '_> {
         Ok(())
     }
 
-    /// Evaluates on the valid split; false where the interrupt came first.
-    fn evaluate(&mut self) -> Result<bool> {
-        let begin = Instant::now();
-        let rows: Vec<&TokenExample> = self.material.valid.iter().collect();
-        let (decoder, batch_rows) = (self.material.decoder, self.settings.eval_batch_rows);
-        let sums = step::evaluation(decoder, &self.adapter, &rows, batch_rows, self.interrupt)?;
-        let Some(sums) = sums else { return Ok(false) };
-        let step = self.state.global_step;
-        sums.check_finite(&rows, step)?;
-        let record = EvaluationRecord {
-            step,
-            epoch: self.state.epoch,
-            eval_loss: sums.loss(),
-            eval_mean_token_accuracy: sums.accuracy(),
-            eval_supervised_tokens: sums.supervised,
-            eval_runtime: begin.elapsed().as_secs_f64(),
-        };
-        (self.observer)(Event::Evaluation(&record));
-        self.judge(&record);
-        self.log(LogEntry::Evaluation(record))?;
-        // A checkpoint that an interrupted evaluation left does not know this result.
-        self.saved_step = None;
-        Ok(true)
-    }
-
-    /// Remembers the best evaluation, and stops the run when it is too long ago.
-    fn judge(&mut self, record: &EvaluationRecord) {
-        let state = &mut self.state;
-        state.last_evaluated_step = Some(record.step);
-        if state.best_metric.is_none_or(|best| record.eval_loss < best) {
-            state.best_metric = Some(record.eval_loss);
-            state.best_global_step = Some(record.step);
-            state.best_model_checkpoint = None;
-            state.evaluations_without_improvement = 0;
-            return;
-        }
-        state.evaluations_without_improvement += 1;
-        let patience = self.settings.patience.unwrap_or(usize::MAX);
-        if state.evaluations_without_improvement >= patience && state.global_step < state.max_steps
-        {
-            state.stopped_early = true;
-            let notice = format!(
-                "stopped early at step {}: {patience} evaluations without improvement on step {}",
-                record.step,
-                state.best_global_step.unwrap_or_default()
-            );
-            (self.observer)(Event::Notice(&notice));
-        }
-    }
-
     /// Writes the checkpoint of the current step, if it is not there, and returns its folder.
     fn save(&mut self) -> Result<PathBuf> {
         let (output, step) = (&self.settings.output_dir, self.state.global_step);
@@ -342,11 +287,21 @@ impl Trainer<'_, '_> {
         };
         checkpoint::write(output, &self.state, &contents)?;
         self.saved_step = Some(step);
+        self.remove_superseded()?;
         if let Some(limit) = self.settings.save_total_limit {
             checkpoint::prune(output, limit, self.state.best_global_step, step)?;
         }
         (self.observer)(Event::Checkpoint(&place));
         Ok(place)
+    }
+
+    /// Removes the checkpoint that was kept only for being the best, now that a better one is on disk.
+    fn remove_superseded(&mut self) -> Result<()> {
+        let Some(step) = self.superseded_best.take() else { return Ok(()) };
+        if self.settings.save_steps.is_some_and(|interval| step.is_multiple_of(interval)) {
+            return Ok(());
+        }
+        checkpoint::remove(&checkpoint::folder(&self.settings.output_dir, step))
     }
 
     fn check_tensors(&self) -> Result<()> {

@@ -5,8 +5,11 @@ use std::fmt::Display;
 
 use serde_json::Value;
 
-use super::{ComputeDevice, InitLoraWeights, Recipe, ScheduleName};
+use super::{ComputeDevice, InitLoraWeights, ModuleNames, Recipe, ScheduleName, TargetModules};
 use crate::error::{Result, TrainError};
+
+/// Most rows of an optimizer step: far beyond any data set, and far from overflowing a count.
+const MOST_STEP_ROWS: usize = 1 << 31;
 
 /// Keys whose change would make a resumed run another run than the one that was interrupted.
 const MATHEMATICS: [&str; 37] = [
@@ -88,6 +91,11 @@ impl Recipe {
         if self.max_steps().is_some() && self.is_explicit("num_train_epochs") {
             notes.push("`max_steps` goes before `num_train_epochs`, which has no effect".into());
         }
+        if self.init_adapter.is_some() && self.is_explicit("init_lora_weights") {
+            notes.push(
+                "`init_lora_weights` has no effect: the tensors are those of `init_adapter`".into(),
+            );
+        }
         notes
     }
 
@@ -113,7 +121,34 @@ impl Recipe {
         }
     }
 
+    fn check_layers(&self) -> Result<()> {
+        let Some(layers) = &self.layers_to_transform else { return Ok(()) };
+        let key = "layers_to_transform";
+        require(!layers.0.is_empty(), key, "the number of a block, or `null` for all", "empty")?;
+        // As in PEFT, whose patterns match whole paths, blocks included.
+        let by_pattern =
+            matches!(self.target_modules, TargetModules::Chosen(ModuleNames::Pattern(_)));
+        let expected =
+            "`null` beside a regular expression as `target_modules`, which names blocks itself";
+        require(!by_pattern, key, expected, format!("{:?}", layers.0))
+    }
+
+    fn check_step_rows(&self) -> Result<()> {
+        let rows = self.per_device_train_batch_size;
+        at_least_one("per_device_train_batch_size", rows)?;
+        let expected = format!("at most {MOST_STEP_ROWS}");
+        require(rows <= MOST_STEP_ROWS, "per_device_train_batch_size", &expected, rows)?;
+        let accumulation = self.gradient_accumulation_steps;
+        at_least_one("gradient_accumulation_steps", accumulation)?;
+        let most = MOST_STEP_ROWS / rows;
+        let expected = format!(
+            "at most {most} with {rows} rows in a micro-batch, so that a step has at most {MOST_STEP_ROWS} rows"
+        );
+        require(accumulation <= most, "gradient_accumulation_steps", &expected, accumulation)
+    }
+
     fn check_adapter(&self) -> Result<()> {
+        self.check_layers()?;
         at_least_one("r", self.r)?;
         for (_, rank) in &self.rank_pattern.0 {
             at_least_one("rank_pattern", *rank)?;
@@ -148,9 +183,8 @@ impl Recipe {
     }
 
     fn check_run(&self) -> Result<()> {
-        at_least_one("per_device_train_batch_size", self.per_device_train_batch_size)?;
+        self.check_step_rows()?;
         at_least_one("per_device_eval_batch_size", self.per_device_eval_batch_size)?;
-        at_least_one("gradient_accumulation_steps", self.gradient_accumulation_steps)?;
         at_least_one("logging_steps", self.logging_steps)?;
         within(
             "num_train_epochs",
@@ -213,6 +247,10 @@ mod tests {
             ("max_steps: 0", "`max_steps` is 0, expected at least 1, or -1"),
             ("warmup_ratio: 1.5", "`warmup_ratio` is 1.5, expected a number from 0 to 1"),
             ("save_total_limit: 0", "`save_total_limit` is 0, expected at least 1"),
+            ("layers_to_transform: []", "`layers_to_transform` is empty, expected the number of a block, or `null` for all"),
+            ("layers_to_transform: [1]\ntarget_modules: '.*q_proj'", "`layers_to_transform` is [1], expected `null` beside a regular expression as `target_modules`, which names blocks itself"),
+            ("per_device_train_batch_size: 4294967296\ngradient_accumulation_steps: 4294967296", "`per_device_train_batch_size` is 4294967296, expected at most 2147483648"),
+            ("per_device_train_batch_size: 1024\ngradient_accumulation_steps: 4294967296", "`gradient_accumulation_steps` is 4294967296, expected at most 2097152 with 1024 rows in a micro-batch, so that a step has at most 2147483648 rows"),
             ("num_train_epochs: -1", "`num_train_epochs` is -1, expected a number above 0"),
         ] {
             assert_eq!(refused(text), expected);

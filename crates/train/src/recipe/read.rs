@@ -293,6 +293,13 @@ mod tests {
     }
 
     #[test]
+    fn a_doubled_pattern_is_an_error_with_its_line() {
+        let (message, _) = refused("r: 4\nrank_pattern:\n  q_proj: 2\n  q_proj: 3\n");
+        assert!(message.starts_with("`r.yaml:"), "{message}");
+        assert!(message.contains("`q_proj` stands here a second time, expected once"), "{message}");
+    }
+
+    #[test]
     fn a_value_of_the_wrong_type_is_an_error_with_its_line() {
         let (message, _) = refused("lora_alpha: 2\nr: eight\n");
         assert!(message.starts_with("`r.yaml:2`: r: invalid type: string \"eight\""), "{message}");

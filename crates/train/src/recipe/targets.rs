@@ -118,9 +118,13 @@ impl<'de, T: Deserialize<'de>> de::Visitor<'de> for PatternVisitor<T> {
     }
 
     fn visit_map<A: de::MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-        let mut patterns = Vec::new();
-        while let Some(entry) = map.next_entry()? {
-            patterns.push(entry);
+        let mut patterns: Vec<(String, T)> = Vec::new();
+        while let Some((pattern, value)) = map.next_entry::<String, T>()? {
+            if patterns.iter().any(|(known, _)| *known == pattern) {
+                let message = format!("`{pattern}` stands here a second time, expected once");
+                return Err(de::Error::custom(message));
+            }
+            patterns.push((pattern, value));
         }
         Ok(Patterns(patterns))
     }

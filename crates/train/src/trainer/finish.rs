@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use tunewise_model::Adapter;
 
-use super::{Outcome, Trainer};
+use super::{Material, Outcome, Trainer};
 use crate::checkpoint;
 use crate::error::{Result, TrainError};
 use crate::model_card;
@@ -13,41 +13,71 @@ use crate::summary::{peak_memory_bytes, TrainSummary};
 use crate::trained;
 
 impl Trainer<'_, '_> {
-    /// Checks that the adapter trained and writes it with its card.
+    /// Chooses the adapter, checks that it trained, and writes it with its card.
     pub(super) fn finish(&mut self) -> Result<Outcome> {
-        let steps = self.state.effective_steps;
-        if steps == 0 {
-            (self.observer)(Event::Notice(
-                "the learning rate was 0 at every step: the adapter is unchanged",
-            ));
-        } else {
-            trained::check_moved(&self.material.adapter, &self.adapter, steps)?;
-            trained::check_logits(
-                self.material.decoder,
-                &self.adapter,
-                self.material.train,
-                steps,
-            )?;
-        }
-        let output = &self.settings.output_dir;
         let step = self.state.global_step;
         let best = self.state.best_global_step.filter(|_| self.settings.load_best).unwrap_or(step);
-        if best == step {
-            self.adapter.save(output)?;
-        } else {
-            Adapter::load(self.material.decoder, &self.best_checkpoint(best)?)?.save(output)?;
-            let notice = format!("the adapter is that of step {best}, the best on the valid split");
-            (self.observer)(Event::Notice(&notice));
-        }
+        let earlier = if best == step { None } else { Some(self.earlier_adapter(best)?) };
+        let (adapter, steps) = match &earlier {
+            Some((adapter, steps)) => (adapter, *steps),
+            None => (&self.adapter, self.state.effective_steps),
+        };
+        self.check_trained(adapter, best, steps)?;
+        let output = &self.settings.output_dir;
+        adapter.save(output)?;
+        let notices = self.closing_notices(best, steps);
+        notices.iter().for_each(|notice| (self.observer)(Event::Notice(notice)));
         let summary = self.summary();
-        if summary.saved_prefix_tokens > 0 {
-            let (saved, tokens) = (summary.saved_prefix_tokens, summary.tokens);
-            let notice =
-                format!("shared prefixes were computed once: {saved} of {tokens} tokens saved");
-            (self.observer)(Event::Notice(&notice));
-        }
         model_card::write(output, self.material.provenance, &summary, &self.state, best)?;
         Ok(Outcome::Finished(summary))
+    }
+
+    /// The adapter of an earlier step, and how many steps up to there had a learning rate above zero.
+    fn earlier_adapter(&self, step: usize) -> Result<(Adapter, usize)> {
+        let dir = self.best_checkpoint(step)?;
+        let state = checkpoint::read_state(&dir)?;
+        Ok((Adapter::load(self.material.decoder, &dir)?, state.effective_steps))
+    }
+
+    /// Nothing, where `steps` steps with a learning rate above zero made the adapter of `step` what it is.
+    fn check_trained(&self, adapter: &Adapter, step: usize, steps: usize) -> Result<()> {
+        if steps == 0 {
+            return match self.state.effective_steps {
+                0 => Ok(()),
+                _ => Err(TrainError::BestDidNotTrain { step }),
+            };
+        }
+        let Material { decoder, adapter: start, train, .. } = self.material;
+        trained::check_moved(start, adapter, steps)?;
+        trained::check_logits(decoder, start, adapter, train, steps)
+    }
+
+    fn closing_notices(&self, chosen: usize, steps: usize) -> Vec<String> {
+        let mut notices = Vec::new();
+        if steps == 0 {
+            notices.push("the learning rate was 0 at every step: the adapter is unchanged".into());
+        }
+        let step = self.state.global_step;
+        if chosen != step {
+            notices
+                .push(format!("the adapter is that of step {chosen}, the best on the valid split"));
+        } else if let Some(best) = self.state.best_global_step.filter(|best| *best != step) {
+            if let Ok(place) = self.best_checkpoint(best) {
+                notices.push(format!(
+                    "the adapter is that of step {step}, the last; the best on the valid split is in `{}`, and \
+                     `load_best_model_at_end: true` makes it the result",
+                    place.display()
+                ));
+            }
+        }
+        let totals = self.state.totals;
+        if totals.saved_prefix_tokens > 0 {
+            let (saved, tokens) = (totals.saved_prefix_tokens, totals.tokens);
+            notices.push(format!(
+                "shared prefixes were computed once: {saved} of {tokens} tokens saved"
+            ));
+        }
+        notices
     }
 
     /// The folder of the best checkpoint; it may be that of the run which was resumed.

@@ -73,6 +73,28 @@ fn early_stopping_waits_for_its_patience() {
 }
 
 #[test]
+fn the_best_checkpoint_is_kept_and_named_where_the_last_adapter_is_the_result() {
+    let (decoder, train, valid) = (decoder(), rows(4, 1), rows(6, 2));
+    let dir = tempfile::tempdir().unwrap();
+    let mut run = Run { valid: &valid, ..Run::new(&decoder, &train) };
+    let summary = run.finish(&Settings { patience: Some(3), ..overfitting(dir.path()) });
+    let best = best(&evaluations(dir.path()));
+    // Bests that a better one superseded are gone.
+    assert_eq!(steps(dir.path()), [best, summary.steps]);
+    assert!(best > 4 && best < summary.steps, "{best}");
+    let place = dir.path().join(format!("checkpoint-{best}"));
+    let said = format!(
+        "the adapter is that of step {}, the last; the best on the valid split is in `{}`, and \
+         `load_best_model_at_end: true` makes it the result",
+        summary.steps,
+        place.display()
+    );
+    assert!(run.notices.contains(&said), "{:?}", run.notices);
+    let last = dir.path().join(format!("checkpoint-{}", summary.steps));
+    assert_eq!(adapter_bytes(dir.path()), adapter_bytes(&last));
+}
+
+#[test]
 fn checkpoints_come_every_save_steps_and_at_the_end() {
     let (decoder, train) = (decoder(), rows(11, 1));
     let dir = tempfile::tempdir().unwrap();

@@ -47,6 +47,40 @@ fn the_configuration_of_the_initial_adapter_governs() {
 }
 
 #[test]
+fn each_key_that_contradicts_the_initial_adapter_is_refused_alone() {
+    let decoder = decoder();
+    let dir = tempfile::tempdir().unwrap();
+    let made = recipe("r: 2\ntarget_modules: [q_proj, v_proj]\nlayers_to_transform: [1]\n");
+    starting_adapter(&made, &decoder).unwrap().save(dir.path()).unwrap();
+    let init = |more: &str| recipe(&format!("init_adapter: {}\n{more}\n", dir.path().display()));
+    for agreeing in [
+        "target_modules: [v_proj, q_proj]",
+        "target_modules: '.*(q|v)_proj'",
+        "exclude_modules: [k_proj]",
+        "layers_to_transform: 1",
+        "init_lora_weights: true",
+        "layers_to_transform: [0, 1]\nexclude_modules: [mlp.up_proj]",
+    ] {
+        let start = starting_adapter(&init(agreeing), &decoder).unwrap();
+        assert_eq!(start.paths().count(), 2, "{agreeing}");
+    }
+    let path = "model.layers.1.self_attn.q_proj";
+    for (key, contradicting) in [
+        ("exclude_modules", "exclude_modules: [q_proj]"),
+        ("layers_to_transform", "layers_to_transform: 0"),
+        ("target_modules", "target_modules: [v_proj]"),
+    ] {
+        let error = starting_adapter(&init(contradicting), &decoder).unwrap_err().to_string();
+        assert!(error.starts_with(&format!("`{key}` is a choice without `{path}`")), "{error}");
+    }
+    let error = starting_adapter(&init("init_lora_weights: gaussian"), &decoder).unwrap_err();
+    let expected =
+        "`init_lora_weights` is gaussian, expected true as in the configuration of `init_adapter`";
+    assert_eq!(error.to_string(), expected);
+    assert_eq!(init("init_lora_weights: true").notes().len(), 1);
+}
+
+#[test]
 fn a_recipe_chooses_layers_ranks_and_scales() {
     let decoder = decoder();
     let chosen = recipe("r: 2\nlora_alpha: 4\nuse_rslora: true\ntarget_modules: [q_proj, down_proj]\nlayers_to_transform: 1\nrank_pattern: {down_proj: 4}\n");
@@ -70,4 +104,18 @@ fn names_and_numbers_that_the_model_lacks_are_errors() {
     );
     let message = refused("layers_to_transform: [0, 2]");
     assert_eq!(message, "`layers_to_transform` is 2, expected numbers below 2, the model's blocks");
+    for (text, key, entry) in [
+        ("exclude_modules: [k_proj, kproj]", "exclude_modules", "kproj"),
+        ("exclude_modules: 'layers.*'", "exclude_modules", "layers.*"),
+        ("rank_pattern: {q_proj: 2, qproj: 4}", "rank_pattern", "qproj"),
+        ("alpha_pattern: {'layers\\.7\\..*': 4}", "alpha_pattern", r"layers\.7\..*"),
+    ] {
+        let message = refused(text);
+        assert!(
+            message.starts_with(&format!("`{key}` is `{entry}`, expected linear")),
+            "{message}"
+        );
+    }
+    starting_adapter(&recipe("alpha_pattern: {q_proj: 16}\nrank_pattern: {q_proj: 8}"), &decoder)
+        .unwrap();
 }

@@ -2,7 +2,8 @@
 
 use candle_core::{Device, Tensor};
 use tunewise_data::TokenExample;
-use tunewise_model::{BaseDtype, Decoder, TokenTree};
+use tunewise_model::{Adapter, BaseDtype, Decoder, TokenTree};
+use tunewise_train::provenance::DataFile;
 use tunewise_train::schedule::ScheduleShape;
 use tunewise_train::{Settings, TrainError};
 
@@ -96,8 +97,8 @@ fn the_first_loss_and_evaluation_are_those_of_the_base() {
     );
 }
 
-#[test]
-fn a_loss_that_is_no_number_names_step_and_row_and_saves_nothing() {
+/// A decoder whose last token's embedding holds a value that is no number.
+fn faulty_decoder() -> Decoder {
     let dir = tempfile::tempdir().unwrap();
     write_model(dir.path());
     let weights = dir.path().join("model.safetensors");
@@ -107,19 +108,46 @@ fn a_loss_that_is_no_number_names_step_and_row_and_saves_nothing() {
     *numbers.last_mut().unwrap() = f32::NAN;
     *embedding = Tensor::from_vec(numbers, embedding.shape(), &Device::Cpu).unwrap();
     candle_core::safetensors::save(&tensors, &weights).unwrap();
-    let decoder = Decoder::load(dir.path(), BaseDtype::F32, &Device::Cpu).unwrap();
+    Decoder::load(dir.path(), BaseDtype::F32, &Device::Cpu).unwrap()
+}
 
-    let mut train = rows(6, 1);
-    for row in &mut train {
-        row.ids.iter_mut().for_each(|id| *id = (*id).min(VOCABULARY - 2));
-    }
+/// Rows without the last token.
+fn sound_rows(seed: u64) -> Vec<TokenExample> {
+    let mut sound = rows(6, seed);
+    let ids = sound.iter_mut().flat_map(|row| &mut row.ids);
+    ids.for_each(|id| *id = (*id).min(VOCABULARY - 2));
+    sound
+}
+
+#[test]
+fn a_loss_that_is_no_number_names_the_rows_of_its_split() {
+    let (decoder, train, mut valid) = (faulty_decoder(), sound_rows(1), sound_rows(2));
+    valid[2].ids[6] = VOCABULARY - 1;
+    valid[4].ids[6] = VOCABULARY - 1;
+    let output = tempfile::tempdir().unwrap();
+    let mut run = Run { valid: &valid, ..Run::new(&decoder, &train) };
+    run.provenance.train_data.path = "train.jsonl".into();
+    let valid_data = DataFile { path: "valid.jsonl".into(), ..DataFile::default() };
+    run.provenance.valid_data = Some(valid_data);
+    let error = run.go(&settings(output.path())).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "step 2: the loss on the valid split is NaN, expected a finite number; rows at `valid.jsonl:13`, `valid.jsonl:15`"
+    );
+}
+
+#[test]
+fn a_loss_that_is_no_number_names_step_and_row_and_saves_nothing() {
+    let (decoder, mut train) = (faulty_decoder(), sound_rows(1));
     train[3].ids[6] = VOCABULARY - 1;
     let output = tempfile::tempdir().unwrap();
     let one_step = |s: Settings| Settings { batch_rows: 6, accumulation: 1, ..s };
-    let error = Run::new(&decoder, &train).go(&one_step(settings(output.path()))).unwrap_err();
+    let mut run = Run::new(&decoder, &train);
+    run.provenance.train_data.path = "train.jsonl".into();
+    let error = run.go(&one_step(settings(output.path()))).unwrap_err();
     assert_eq!(
         error.to_string(),
-        "step 1: the loss is NaN, expected a finite number; rows at line 14"
+        "step 1: the loss is NaN, expected a finite number; rows at `train.jsonl:14`"
     );
     assert!(error.is_failed_check());
     let mut left: Vec<_> =
@@ -162,6 +190,53 @@ fn an_adapter_that_did_not_move_is_a_failed_check() {
     assert!(matches!(&error, TrainError::DidNotMove { steps: 2, total: 28, .. }), "{error}");
     assert!(error.is_failed_check());
     assert!(!dir.path().join("tunewise.json").exists());
+}
+
+#[test]
+fn training_that_changes_no_logit_is_a_failed_check() {
+    let (decoder, train) = (decoder(), rows(4, 1));
+    let mut run = Run::new(&decoder, &train);
+    // One rank of four is so small that it moves at a rate at which the others do not, and no logit shows it. The
+    // others make the logits differ from those of the base, which is not what training did.
+    let tensors: Vec<(String, Vec<usize>)> =
+        run.adapter.tensors().map(|(key, tensor)| (key, tensor.dims().to_vec())).collect();
+    for (key, dims) in tensors {
+        let rank = |at: usize| if key.contains("lora_A") { at / dims[1] } else { at % dims[1] };
+        let value = |at: usize| if rank(at) == 3 { 1e-20f32 } else { 0.1 };
+        let values = (0..dims[0] * dims[1]).map(value).collect();
+        let tensor = Tensor::from_vec(values, dims.clone(), &Device::Cpu).unwrap();
+        run.adapter.set_tensor(&key, tensor).unwrap();
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let error = run.go(&Settings { learning_rate: 1e-10, ..settings(dir.path()) }).unwrap_err();
+    assert!(matches!(error, TrainError::SameLogits { rows: 4, steps: 2 }), "{error}");
+}
+
+#[test]
+fn a_best_adapter_from_before_training_is_a_failed_check() {
+    let (decoder, train, valid) = (decoder(), rows(4, 1), rows(6, 2));
+    let dir = tempfile::tempdir().unwrap();
+    // An adapter that knows the valid rows forgets them; the first step of the warm-up has rate 0.
+    let knowing = tempfile::tempdir().unwrap();
+    let memorise = Settings { max_steps: Some(40), ..settings(knowing.path()) };
+    Run::new(&decoder, &valid).finish(&memorise);
+    let settings = Settings {
+        load_best: true,
+        eval_steps: Some(1),
+        max_steps: Some(4),
+        schedule: ScheduleShape::Linear,
+        warmup_steps: Some(1),
+        ..settings(dir.path())
+    };
+    let mut run = Run {
+        valid: &valid,
+        adapter: Adapter::load(&decoder, knowing.path()).unwrap(),
+        ..Run::new(&decoder, &train)
+    };
+    let error = run.go(&settings).unwrap_err();
+    assert!(matches!(error, TrainError::BestDidNotTrain { step: 1 }), "{error}");
+    assert!(error.is_failed_check());
+    assert!(!dir.path().join("adapter_model.safetensors").exists());
 }
 
 #[test]

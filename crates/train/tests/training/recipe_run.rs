@@ -105,17 +105,18 @@ fn a_recipe_trains_from_files_to_an_adapter() {
     let summary = place.finish(&[]);
     // Ten rows, four a step, three epochs.
     assert_eq!((summary.steps, summary.rows), (9, 30));
-    assert!(
-        place.notices.iter().any(|note| note.ends_with("train.jsonl`: 10 rows read, 10 used")),
-        "{:?}",
-        place.notices
-    );
     let out = place.dir.path().join("out");
     let record: Value =
         serde_json::from_slice(&std::fs::read(out.join("tunewise.json")).unwrap()).unwrap();
     let origin = &record["provenance"];
     assert_eq!(origin["recipe"]["r"], 4);
     assert_eq!(origin["train_data"]["rows_read"], 10);
+    let (tokens, supervised) =
+        (&origin["train_data"]["tokens"], &origin["train_data"]["supervised_tokens"]);
+    let said = format!(
+        "train.jsonl`: 10 rows read, 10 used: {tokens} tokens, {supervised} of them supervised"
+    );
+    assert!(place.notices.iter().any(|note| note.ends_with(&said)), "{:?}", place.notices);
     for hash in ["base_sha256", "template_sha256", "tokenizer_sha256"] {
         assert_eq!(origin[hash].as_str().unwrap().len(), 64, "{hash}");
     }
@@ -184,17 +185,84 @@ fn what_a_run_lacks_is_named_before_it_starts() {
 }
 
 #[test]
+fn a_token_beyond_the_vocabulary_is_named_before_the_first_step() {
+    let mut place = Workplace::new();
+    let config = place.dir.path().join("model/config.json");
+    let text = std::fs::read_to_string(&config).unwrap();
+    let vocabulary = format!("\"vocab_size\":{VOCABULARY}");
+    assert!(text.contains(&vocabulary));
+    std::fs::write(&config, text.replace(&vocabulary, "\"vocab_size\":39")).unwrap();
+    for split in ["train", "valid"] {
+        let write = |name: &str, word: &str| {
+            let row = |word: &str| json!({ "text": format!("w3 {word}") }).to_string() + "\n";
+            let path = place.dir.path().join(format!("data/{name}.jsonl"));
+            std::fs::write(path, row("w4") + &row(word)).unwrap();
+        };
+        ["train", "valid"]
+            .iter()
+            .for_each(|name| write(name, if *name == split { "w39" } else { "w5" }));
+        let error = place.run(&[]).unwrap_err();
+        let end = format!("{split}.jsonl:2`: the row has token id 39, expected ids below 39, the model's `vocab_size`");
+        assert!(error.to_string().ends_with(&end), "{error}");
+        assert!(error
+            .hint()
+            .unwrap()
+            .starts_with("tokenizer and weights belong to different models"));
+    }
+}
+
+#[test]
+fn a_valid_split_whose_rows_were_all_dropped_is_said() {
+    let mut place = Workplace::new();
+    let long = json!({ "text": sentence(1) + " w3 w4 w5 w6" }).to_string();
+    std::fs::write(place.dir.path().join("data/valid.jsonl"), long + "\n").unwrap();
+    let drop = [("max_length", "9"), ("excess_length_strategy", "drop")];
+    for (key, value) in [("eval_steps", "2"), ("load_best_model_at_end", "true")] {
+        let error = place.run(&[drop[0], drop[1], (key, value)]).unwrap_err().to_string();
+        assert!(error.contains("with every row of `"), "{error}");
+        assert!(error.starts_with(&format!("`{key}` is ")), "{error}");
+    }
+    place.finish(&drop);
+    let said = |note: &String| note.ends_with("was dropped: there will be no evaluation");
+    assert!(place.notices.iter().any(said), "{:?}", place.notices);
+    let card = std::fs::read_to_string(place.dir.path().join("out/README.md")).unwrap();
+    assert!(
+        card.contains("Every row of the validation split was longer than `max_length`"),
+        "{card}"
+    );
+}
+
+#[test]
 fn an_initial_adapter_trains_on_from_where_it_was() {
     let mut place = Workplace::new();
     place.finish(&[]);
     let (first, again) = (place.path("out"), place.path("again"));
     place.finish(&[("init_adapter", &first), ("output_dir", &again)]);
-    let log = |name: &str| metrics(&place.dir.path().join(name));
-    let last_loss = |lines: &[Value]| lines[lines.len() - 1]["eval_loss"].as_f64();
-    assert_eq!(last_loss(&log("out")).is_some(), last_loss(&log("again")).is_some());
-    let first_of_again = log("again")[0]["loss"].as_f64().unwrap();
-    assert!(first_of_again < log("out")[0]["loss"].as_f64().unwrap());
-    let error = place.run(&[("init_adapter", &first), ("r", "16")]).unwrap_err().to_string();
+    let log = |place: &Workplace, name: &str| metrics(&place.dir.path().join(name));
+    let last = |lines: &[Value], key: &str| lines[lines.len() - 1][key].as_f64().unwrap();
+    let (one, two) = (log(&place, "out"), log(&place, "again"));
+    assert!(two[0]["loss"].as_f64().unwrap() < one[0]["loss"].as_f64().unwrap());
+    // A step at rate 0 leaves the adapter, so its evaluation is the last one of the first run.
+    let still = place.path("still");
+    let rest = [("learning_rate", "0"), ("max_steps", "1"), ("output_dir", still.as_str())];
+    place.finish(&[&rest[..], &[("init_adapter", &first)]].concat());
+    assert_eq!(last(&log(&place, "still"), "eval_loss"), last(&one, "eval_loss"));
+    let record = std::fs::read(place.dir.path().join("again/tunewise.json")).unwrap();
+    let record: Value = serde_json::from_slice(&record).unwrap();
+    assert_eq!(record["provenance"]["recipe"]["r"], 4);
+    assert_eq!(record["provenance"]["recipe"]["lora_dropout"], 0.0);
+    let error = place.run(&[("init_adapter", &first)]).unwrap_err().to_string();
+    assert!(
+        error.ends_with(
+            "expected a folder outside of `output_dir`, whose contents the run replaces"
+        ),
+        "{error}"
+    );
+    let other = place.path("other");
+    let error = place
+        .run(&[("init_adapter", &first), ("r", "16"), ("output_dir", &other)])
+        .unwrap_err()
+        .to_string();
     assert_eq!(error, "`r` is 16, expected 4 as in the configuration of `init_adapter`");
 }
 

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use serde_json::json;
 use tunewise_train::schedule::ScheduleShape;
-use tunewise_train::{Outcome, ResumeFrom, Settings};
+use tunewise_train::{Outcome, ResumeFrom, Settings, TrainError};
 
 use super::tiny::{adapter_bytes, decoder, metrics, rows, settings, Run};
 
@@ -164,6 +164,79 @@ fn a_new_run_replaces_a_finished_one_and_says_so() {
         .map(|(step, _)| step)
         .collect();
     assert_eq!(steps, [2]);
+}
+
+#[test]
+fn a_checkpoint_is_not_resumed_over_another_unfinished_run() {
+    let (decoder, train, others) = (decoder(), rows(11, 1), rows(11, 9));
+    let (first, second) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    Run::new(&decoder, &train).finish(&Settings { save_steps: Some(2), ..settings(first.path()) });
+    let mut other = Run { interrupt_after: Some(3), ..Run::new(&decoder, &others) };
+    other.go(&settings(second.path())).unwrap();
+    let resume = ResumeFrom::Checkpoint(first.path().join("checkpoint-2"));
+    let over = Settings { resume, ..settings(second.path()) };
+    let error = Run::new(&decoder, &train).go(&over).unwrap_err();
+    assert!(matches!(error, TrainError::UnfinishedRun { .. }), "{error}");
+    other.interrupt_after = None;
+    other.finish(&Settings { resume: ResumeFrom::Latest, ..settings(second.path()) });
+}
+
+#[test]
+fn nothing_of_a_finished_run_stands_after_a_new_one_was_interrupted() {
+    let (decoder, train) = (decoder(), rows(11, 1));
+    let dir = tempfile::tempdir().unwrap();
+    let mut run = Run::new(&decoder, &train);
+    run.finish(&Settings { tensorboard: true, ..settings(dir.path()) });
+    run.interrupt_after = Some(1);
+    run.go(&Settings { jsonl: false, ..settings(dir.path()) }).unwrap();
+    let left: Vec<_> =
+        std::fs::read_dir(dir.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    assert_eq!(left, ["checkpoint-1"]);
+}
+
+#[test]
+fn event_files_of_a_run_that_left_no_checkpoint_do_not_join_the_next_run() {
+    let (decoder, train) = (decoder(), rows(11, 1));
+    let dir = tempfile::tempdir().unwrap();
+    let runs = dir.path().join("runs");
+    std::fs::create_dir(&runs).unwrap();
+    std::fs::write(runs.join("events.out.tfevents.0000000001.0000.tunewise"), "").unwrap();
+    Run::new(&decoder, &train).finish(&Settings { tensorboard: true, ..settings(dir.path()) });
+    let names = std::fs::read_dir(&runs).unwrap().map(|entry| entry.unwrap().file_name());
+    let names: Vec<String> = names.map(|name| name.to_string_lossy().into_owned()).collect();
+    assert_eq!(names.len(), 1);
+    assert!(!names[0].contains("0000000001"), "{names:?}");
+}
+
+#[test]
+fn a_damaged_optimizer_is_named_by_its_path() {
+    let (decoder, train) = (decoder(), rows(11, 1));
+    let dir = tempfile::tempdir().unwrap();
+    let mut run = Run { interrupt_after: Some(2), ..Run::new(&decoder, &train) };
+    run.go(&settings(dir.path())).unwrap();
+    run.interrupt_after = None;
+    let path = dir.path().join("checkpoint-2/optimizer.safetensors");
+    let whole = std::fs::read(&path).unwrap();
+    let resume = Settings { resume: ResumeFrom::Latest, ..settings(dir.path()) };
+    let mut refused = |bytes: &[u8]| {
+        std::fs::write(&path, bytes).unwrap();
+        run.go(&resume).unwrap_err().to_string()
+    };
+    let place = format!("`{}`: ", path.display());
+    let damaged = refused(&whole[..whole.len() / 2]);
+    assert_eq!(damaged, format!("{place}the file is damaged, expected whole safetensors"));
+    let without = |drop: &str, also: &str| {
+        let mut tensors =
+            candle_core::safetensors::load_buffer(&whole, &candle_core::Device::Cpu).unwrap();
+        tensors.retain(|name, _| !name.ends_with(drop) || !name.contains(also));
+        safetensors::serialize(&tensors, None).unwrap()
+    };
+    let key = "base_model.model.model.layers.1.mlp.up_proj.lora_B.weight";
+    assert_eq!(
+        refused(&without(".exp_avg_sq", key)),
+        format!("{place}tensor `{key}.exp_avg_sq` is missing")
+    );
+    assert_eq!(refused(&without("", key)), format!("{place}tensor `{key}.exp_avg` is missing"));
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use tunewise_model::Checkpointing;
+use tunewise_model::{Adapter, Checkpointing, Target, TokenTree, TrainingPass};
 use tunewise_train::sampler::RowOrder;
 
 use super::tiny::{adapter, decoder, finished, metrics, norm, rows, tensors};
@@ -72,16 +72,34 @@ fn recomputing_blocks_does_not_change_the_run_by_a_bit() {
 
 #[test]
 fn the_last_step_of_an_epoch_is_divided_by_its_own_tokens() {
-    // Five rows in file order, four a step: the second step has row 15 alone, and so has a run of that row whose
-    // first step had the first four.
+    // Five rows in file order, four a step: the second step has row 15 alone.
     let five = rows(5, 3);
-    let all = finished(&five, |s| (s.order, s.epochs) = (RowOrder::File, 1.0));
+    let all = finished(&five, |s| {
+        (s.order, s.epochs, s.save_steps) = (RowOrder::File, 1.0, Some(1));
+    });
     let lines = metrics(all.path());
     assert_eq!(lines.len(), 2);
     let tokens: Vec<u64> = lines.iter().map(|line| line["num_tokens"].as_u64().unwrap()).collect();
     let lengths: Vec<u64> = five.iter().map(|row| row.ids.len() as u64).collect();
     assert_eq!(tokens, [lengths[..4].iter().sum::<u64>(), lengths.iter().sum()]);
     assert_eq!(lines[1]["epoch"], 1.0);
+
+    let decoder = decoder();
+    let adapter = Adapter::load(&decoder, &all.path().join("checkpoint-1")).unwrap();
+    let row = &five[4];
+    let supervised = (1..row.ids.len()).filter(|at| row.supervised[*at]);
+    let target = |at: usize| Target { position: at - 1, token: row.ids[at], weight: 1.0 };
+    let targets: Vec<Target> = supervised.map(target).collect();
+    let tree = TokenTree::single(row.ids.clone()).unwrap();
+    let pass = TrainingPass { checkpointing: Checkpointing::Keep, dropout: None };
+    let (scores, mut gradients) = decoder.gradients(&adapter, &tree, &targets, &pass).unwrap();
+    let count = targets.len() as f64;
+    gradients.scale(1.0 / count).unwrap();
+    let loss = scores.iter().map(|score| score.nll).sum::<f64>() / count;
+    for (key, expected) in [("loss", loss), ("grad_norm", gradients.global_norm().unwrap())] {
+        let found = lines[1][key].as_f64().unwrap();
+        assert!((found - expected).abs() <= 1e-6 * expected, "{key}: {found} and {expected}");
+    }
 }
 
 #[test]
