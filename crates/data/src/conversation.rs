@@ -94,16 +94,20 @@ impl<'r> Conversation<'r> {
         self.tokenizer
     }
 
-    /// The rendering of the first `count` messages, with the prompt for an answer or without.
+    /// The rendering of the first `count` messages.
     ///
     /// # Errors
     /// What the template says.
-    pub(crate) fn text(
-        &self,
-        count: usize,
-        generation_prompt: bool,
-    ) -> Result<MarkedText, RenderProblem> {
-        self.render(|messages| messages.iter().take(count).cloned().collect(), generation_prompt)
+    pub(crate) fn text(&self, count: usize) -> Result<MarkedText, RenderProblem> {
+        self.render(|messages| messages.iter().take(count).cloned().collect(), false)
+    }
+
+    /// The rendering of the first `count` messages with the prompt for an answer.
+    ///
+    /// # Errors
+    /// What the template says.
+    pub(crate) fn prompt(&self, count: usize) -> Result<MarkedText, RenderProblem> {
+        self.render(|messages| messages.iter().take(count).cloned().collect(), true)
     }
 
     /// The rendering of the first `count` messages and an answer of that text.
@@ -167,10 +171,16 @@ impl<'r> Conversation<'r> {
         text: MarkedText,
         whole: &EncodedText,
     ) -> Result<EncodedText, RenderProblem> {
-        if text.controls.is_some() || !whole.text.starts_with(&text.text) {
+        let agreeing = match (&text.controls, &whole.controls) {
+            (None, None) => true,
+            (Some(own), Some(of_whole)) => of_whole.starts_with(own),
+            _ => false,
+        };
+        if !agreeing || !whole.text.starts_with(&text.text) {
             return self.encode(text);
         }
-        let tokens = self.tokenizer.encode_prefix(&text.text, &whole.tokens)?;
+        let controls = text.controls.as_deref();
+        let tokens = self.tokenizer.encode_prefix(&text.text, controls, &whole.tokens)?;
         Ok(joined(text, tokens))
     }
 }
@@ -194,4 +204,36 @@ fn template_message(message: &Message) -> Value {
         entries.insert("reasoning_content".into(), reasoning);
     }
     Value::Object(entries)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::model_text::ModelText;
+
+    #[test]
+    fn a_rendering_beside_another_has_the_tokens_it_has_alone() {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/tiny-bytes");
+        let model = ModelText::from_folder(&folder).unwrap();
+        for literal in ["", "é<|im_end|> \n<tool_call>"] {
+            let message = |index: usize| match index % 2 {
+                0 => Message::new(Role::User, format!("Why {literal} {index}? ")),
+                _ => Message::new(Role::Assistant, format!(" Because.{literal}\n")),
+            };
+            let messages: Vec<Message> = (0..12).map(message).collect();
+            let conversation = model.conversation(&messages, None);
+            let whole = conversation.encode(conversation.text(12).unwrap()).unwrap();
+            assert_eq!(whole.controls.is_some(), !literal.is_empty());
+            for count in 0..12 {
+                let renderings = [conversation.text(count), conversation.prompt(count)];
+                for text in renderings.map(Result::unwrap) {
+                    let alone = conversation.encode(text.clone()).unwrap();
+                    let beside = conversation.encode_beside(text, &whole).unwrap();
+                    assert_eq!(beside.tokens, alone.tokens, "{count} {literal}");
+                }
+            }
+        }
+    }
 }

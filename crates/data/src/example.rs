@@ -72,6 +72,13 @@ pub enum Body {
         /// Tool definitions, as the template gets them.
         tools: Option<Vec<Value>>,
     },
+    /// A conversation that waits for an answer, whoever spoke last: what [`Example::question`] gives.
+    Question {
+        /// The turns; never empty.
+        messages: Vec<Message>,
+        /// Tool definitions, as the template gets them.
+        tools: Option<Vec<Value>>,
+    },
     /// `prompt` and `completion` as strings.
     PromptCompletion {
         /// What comes before the answer.
@@ -110,7 +117,9 @@ impl Example {
     /// A `prompt` becomes a user turn and a `completion` an assistant turn.
     pub fn as_chat(&self) -> Option<(Vec<Message>, Option<Vec<Value>>)> {
         match &self.body {
-            Body::Chat { messages, tools } => Some((messages.clone(), tools.clone())),
+            Body::Chat { messages, tools } | Body::Question { messages, tools } => {
+                Some((messages.clone(), tools.clone()))
+            }
             Body::PromptCompletion { prompt, completion } => {
                 let mut messages = vec![Message::new(Role::User, prompt)];
                 if let Some(completion) = completion {
@@ -124,20 +133,20 @@ impl Example {
 
     /// The text of the answer that ends the row: the reference in an evaluation.
     ///
-    /// `None` where the row ends in another role, or in tool calls without text, or is plain text.
+    /// `None` where the row ends in another role, or in tool calls without text, or is plain text or a question.
     /// A preference row answers with its chosen turn.
     pub fn reference(&self) -> Option<&str> {
         match &self.body {
             Body::Chat { messages, .. } => answer_text(messages),
             Body::PromptCompletion { completion, .. } => completion.as_deref(),
             Body::Preference { chosen, .. } => answer_text(chosen),
-            Body::Text { .. } => None,
+            Body::Text { .. } | Body::Question { .. } => None,
         }
     }
 
-    /// The row up to the answer that ends it, with its system message replaced or inserted when `system` is given.
+    /// The row up to the answer that ends it, with its system messages replaced by `system` where that is given.
     ///
-    /// A row that ends in another role is already a question and stays whole. `None` for plain text, and
+    /// A row that ends in another role, and a question, stay whole. `None` for plain text, and
     /// where nothing stands before the answer. Without `system`, a `prompt`/`completion` row keeps its kind,
     /// so that a model without a template sees in generation what it saw in training.
     pub fn question(&self, system: Option<&str>) -> Option<Example> {
@@ -153,6 +162,9 @@ impl Example {
                 let asked_turns = messages.len() - usize::from(answers);
                 let messages = messages.iter().take(asked_turns).cloned().collect();
                 asked(messages, tools.clone(), system)?
+            }
+            (Body::Question { messages, tools }, _) => {
+                asked(messages.clone(), tools.clone(), system)?
             }
             (Body::Preference { prompt, .. }, _) => asked(prompt.clone(), None, system)?,
             (Body::Text { .. }, _) => return None,
@@ -170,7 +182,7 @@ fn answer_text(messages: &[Message]) -> Option<&str> {
     }
 }
 
-/// A conversation of those turns under that system message; `None` where there are no turns.
+/// A question of those turns under that system message; `None` where there are no turns.
 fn asked(
     mut messages: Vec<Message>,
     tools: Option<Vec<Value>>,
@@ -180,11 +192,8 @@ fn asked(
         return None;
     }
     if let Some(system) = system {
-        let message = Message::new(Role::System, system);
-        match messages.first_mut() {
-            Some(first) if first.role == Role::System => *first = message,
-            _ => messages.insert(0, message),
-        }
+        let leading = messages.iter().take_while(|message| message.role == Role::System).count();
+        messages.splice(..leading, [Message::new(Role::System, system)]);
     }
-    Some(Body::Chat { messages, tools })
+    Some(Body::Question { messages, tools })
 }

@@ -12,13 +12,16 @@ use crate::problem::RowProblem;
 /// The most levels of arrays and objects in a row: below the parser's own limit of 128, so that ours is met first.
 const MAX_DEPTH: usize = 100;
 
+/// A float from here on may be an integer that 64 bits cannot hold: 2^63, where negative ones end first.
+const BEYOND_INTEGERS: f64 = 9_223_372_036_854_775_808.0;
+
 /// The line as an object that keeps its order of keys.
 ///
 /// # Errors
 /// Text that is no JSON, a key that an object has twice, nesting without end, another type than an object.
 pub(crate) fn parse_object(line: &str) -> Result<Map<String, Value>, RowProblem> {
     let problem = RefCell::new(None);
-    let strict = Strict { field: Field::Row, depth: 0, problem: &problem };
+    let strict = Strict { line, field: Field::Row, depth: 0, problem: &problem };
     let mut parser = serde_json::Deserializer::from_str(line);
     let parsed = strict.deserialize(&mut parser).and_then(|value| parser.end().map(|()| value));
     match parsed {
@@ -47,9 +50,48 @@ fn not_json(error: &serde_json::Error) -> RowProblem {
     RowProblem::NotJson { column: error.column(), reason: reason.to_owned(), cut: error.is_eof() }
 }
 
+/// The first integer in a line of JSON that 64 bits cannot hold.
+fn long_integer(line: &str) -> Option<&str> {
+    let bytes = line.as_bytes();
+    let mut at = 0;
+    while let Some(byte) = bytes.get(at) {
+        let rest = bytes.get(at..).unwrap_or_default();
+        at += match byte {
+            b'"' => string_length(rest),
+            b'-' | b'0'..=b'9' => {
+                let part =
+                    |byte: &&u8| matches!(byte, b'-' | b'+' | b'.' | b'e' | b'E' | b'0'..=b'9');
+                let length = rest.iter().take_while(part).count();
+                let number = line.get(at..at + length).unwrap_or_default();
+                let whole = !number.contains(['.', 'e', 'E']);
+                if whole && number.parse::<i64>().is_err() && number.parse::<u64>().is_err() {
+                    return Some(number);
+                }
+                length
+            }
+            _ => 1,
+        };
+    }
+    None
+}
+
+/// Bytes of the JSON string that `text` begins with, quotes included.
+fn string_length(text: &[u8]) -> usize {
+    let mut at = 1;
+    while let Some(byte) = text.get(at) {
+        match byte {
+            b'"' => return at + 1,
+            b'\\' => at += 2,
+            _ => at += 1,
+        }
+    }
+    text.len()
+}
+
 /// Builds a value and leaves in `problem` what `serde_json` has no error for.
 #[derive(Clone, Copy)]
 struct Strict<'a> {
+    line: &'a str,
     field: Field<'a>,
     depth: usize,
     problem: &'a RefCell<Option<RowProblem>>,
@@ -104,7 +146,12 @@ impl<'de> Visitor<'de> for Strict<'_> {
     }
 
     fn visit_f64<E: Error>(self, value: f64) -> Result<Value, E> {
-        Ok(Number::from_f64(value).map_or(Value::Null, Value::Number))
+        // The parser gives an integer beyond 64 bits as a float; only the text tells the two apart.
+        let long = || long_integer(self.line);
+        match (value.abs() >= BEYOND_INTEGERS).then(long).flatten() {
+            Some(found) => Err(self.refuse(RowProblem::LongInteger { found: excerpt(found) })),
+            None => Ok(Number::from_f64(value).map_or(Value::Null, Value::Number)),
+        }
     }
 
     fn visit_str<E: Error>(self, value: &str) -> Result<Value, E> {
@@ -161,6 +208,19 @@ mod tests {
         assert_eq!(parse_object(&nested(100)), Err(RowProblem::TooDeep { limit: 100 }));
         let open = format!("{{\"a\":{}", "[".repeat(1_000_000));
         assert_eq!(parse_object(&open), Err(RowProblem::TooDeep { limit: 100 }));
+    }
+
+    #[test]
+    fn an_integer_that_would_lose_digits_is_refused_and_a_float_is_not() {
+        let line = r#"{"a": 1e30, "s": "18446744073709551616 \" 1e99", "b": 18446744073709551615, "c": -9223372036854775808}"#;
+        assert!(parse_object(line).is_ok());
+        for number in ["18446744073709551616", "-9223372036854775809"] {
+            let line = format!(r#"{{"a": 1e30, "s": "\\", "b": [{number}]}}"#);
+            assert_eq!(
+                parse_object(&line),
+                Err(RowProblem::LongInteger { found: number.to_string() })
+            );
+        }
     }
 
     #[test]

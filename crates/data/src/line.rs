@@ -4,8 +4,9 @@ use std::io::{self, BufRead, Read};
 
 use crate::problem::RowProblem;
 
-/// The longest line that is read, in bytes: far beyond any context, and still nothing a machine runs out of.
-pub(crate) const MAX_LINE_BYTES: usize = 64 << 20;
+/// The longest line that is read, in bytes: far beyond any context, and still nothing a machine runs out of once it is
+/// tokenized, which takes some 200 times as much.
+pub(crate) const MAX_LINE_BYTES: usize = 16 << 20;
 
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 /// What the buffer keeps between lines, so that one long line does not hold its memory to the end.

@@ -41,7 +41,7 @@ pub(crate) fn training_rows(
     train_on: TrainOn,
 ) -> Result<Vec<Rendered>, RenderProblem> {
     let turns = supervised_turns(messages, train_on).map_err(RenderProblem::NothingSupervised)?;
-    let whole = conversation.encode(conversation.text(conversation.len(), false)?)?;
+    let whole = conversation.encode(conversation.text(conversation.len())?)?;
     let mut rows = Vec::with_capacity(turns.len());
     for turn in &turns {
         rows.push(turn_row(conversation, &whole, *turn, end_of_turn)?);
@@ -131,10 +131,10 @@ pub(crate) fn turn_row(
 ) -> Result<TurnRow, RenderProblem> {
     let row = match turn + 1 == conversation.len() {
         true => whole.clone(),
-        false => conversation.encode_beside(conversation.text(turn + 1, false)?, whole)?,
+        false => conversation.encode_beside(conversation.text(turn + 1)?, whole)?,
     };
     let asked = conversation.roles().iter().take(turn).any(|role| *role == Role::User);
-    let prompt = match conversation.text(turn, true) {
+    let prompt = match conversation.prompt(turn) {
         Ok(prompt) => conversation.encode_beside(prompt, &row)?,
         // A conversation that the assistant opens has no prompt of its own in most templates.
         Err(_) if !asked => return opening_row(conversation, row, turn, end_of_turn),
@@ -299,7 +299,7 @@ fn spans_of(
     }
     // A block belongs to the last turn whose prompt ends before the block does.
     let prompt_end = |turn: usize| -> Result<usize, RenderProblem> {
-        Ok(common_prefix(&conversation.text(turn, true)?.text, &whole.text))
+        Ok(common_prefix(&conversation.prompt(turn)?.text, &whole.text))
     };
     let start = prompt_end(turn)?;
     let next = match order.and_then(|order| turns.get(order + 1)) {

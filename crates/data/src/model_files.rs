@@ -21,8 +21,6 @@ pub(crate) struct ModelFiles {
     pub extra: Vec<String>,
     /// Tokens that `tokenizer_config.json` adds or redefines, in order of their ids.
     pub added: Vec<(u32, AddedToken)>,
-    /// `add_bos_token` and `add_eos_token`, where the folder says either.
-    pub adds: Option<(bool, bool)>,
     /// Chat templates by name; a single one is `default`.
     pub templates: BTreeMap<String, String>,
     /// Where the templates were read from.
@@ -54,18 +52,12 @@ impl ModelFiles {
                 }
             }
         }
-        let flag = |name: &str| config.get(name).and_then(Value::as_bool);
-        let adds = match (flag("add_bos_token"), flag("add_eos_token")) {
-            (None, None) => None,
-            (bos, eos) => Some((bos.unwrap_or(false), eos.unwrap_or(false))),
-        };
         Ok(ModelFiles {
             tokenizer,
             tokenizer_path,
             named,
             extra: extra_tokens(&config),
             added: added_tokens(&config),
-            adds,
             templates,
             template_path,
             eos_ids,

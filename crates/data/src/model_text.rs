@@ -7,7 +7,7 @@ use chrono::{DateTime, Local};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-use crate::conversation::Conversation;
+use crate::conversation::{Conversation, EncodedText};
 use crate::error::DataError;
 use crate::example::{Message, Role};
 use crate::mask::EndOfTurn;
@@ -17,6 +17,10 @@ use crate::render_problem::{LibraryError, ModelProblem};
 use crate::template::{ChatTemplate, CHATML, PLAIN};
 use crate::tokenizer::TextTokenizer;
 
+/// What an answer may hold beside words: no mark named so belongs to the turns alone.
+const CONTENT_MARKS: [&str; 7] =
+    ["think", "thought", "reason", "tool", "function", "call", "channel"];
+const PROBE_ANSWER: &str = "Zebra";
 const CHATML_MARKERS: [&str; 2] = ["<|im_start|>", "<|im_end|>"];
 
 /// Everything a renderer needs of a model.
@@ -34,6 +38,8 @@ pub(crate) struct ModelText {
     model_eos: Vec<u32>,
     eos: Option<u32>,
     end_of_turn: EndOfTurn,
+    /// Whether the template rendered an answer, so that `end_of_turn` is known.
+    probed: bool,
     stop_ids: Vec<u32>,
     folder_notes: Vec<String>,
     notes: Vec<String>,
@@ -84,6 +90,7 @@ impl ModelText {
             model_eos: files.eos_ids,
             eos,
             end_of_turn: EndOfTurn(None),
+            probed: false,
             stop_ids: Vec::new(),
             folder_notes,
             notes: Vec::new(),
@@ -123,9 +130,13 @@ impl ModelText {
 
     /// Derives what depends on the template: its end-of-turn token, where generation stops, hash and notes.
     fn settle(&mut self) -> Result<(), DataError> {
-        self.end_of_turn = EndOfTurn(self.probe_end_of_turn());
+        let unloadable = |error| bad(&self.tokenizer_path, ModelProblem::Tokenizer(error));
+        let headers = self.probe_headers();
+        self.tokenizer.add_special(&headers).map_err(unloadable)?;
+        let answered = self.probe_answer();
+        self.probed = answered.is_some();
+        self.end_of_turn = EndOfTurn(answered.and_then(|answered| self.end_of(answered)));
         if let Some(text) = self.end_of_turn.0.and_then(|id| self.tokenizer.token(id)) {
-            let unloadable = |error| bad(&self.tokenizer_path, ModelProblem::Tokenizer(error));
             self.tokenizer.add_special(&[text]).map_err(unloadable)?;
         }
         let tokenizer_eos = self.variables.get("eos_token").and_then(|eos| self.tokenizer.id(eos));
@@ -147,6 +158,10 @@ impl ModelText {
     fn template_note(&self) -> Option<String> {
         let end = self.eos.and_then(|id| self.tokenizer.token(id));
         match (self.kind, end) {
+            (TemplateKind::Model, _) if !self.probed => Some(
+                "the chat template renders no short conversation to look at, so the token that ends the assistant's turns is unknown"
+                    .into(),
+            ),
             (TemplateKind::Model, _) if self.end_of_turn.0.is_none() => Some(
                 "the chat template ends the assistant's turns with no control token, so the model is not taught to stop"
                     .into(),
@@ -164,14 +179,38 @@ impl ModelText {
         }
     }
 
-    /// The token that follows an assistant's turn, apart from white space.
-    fn probe_end_of_turn(&self) -> Option<u32> {
-        let answer = "Zebra";
-        let messages = [Message::new(Role::User, "Hello"), Message::new(Role::Assistant, answer)];
-        let conversation = self.conversation(&messages, None);
-        let text = conversation.text(messages.len(), false).ok()?;
-        let behind = text.text.rfind(answer)? + answer.len();
-        let row = conversation.encode(text).ok()?;
+    /// The tokens that the template writes around turns and that are not yet control tokens.
+    ///
+    /// Marks of reasoning and of tools are left out, since an answer may hold them.
+    fn probe_headers(&self) -> Vec<String> {
+        let mut headers = Vec::new();
+        for messages in probes(&[Role::User, Role::Assistant, Role::User]) {
+            let conversation = self.conversation(&messages, None);
+            let text = conversation.prompt(messages.len());
+            headers
+                .extend(text.map(|text| self.tokenizer.marks_in(&text.text)).unwrap_or_default());
+        }
+        let of_content = |mark: &str| {
+            let mark = mark.to_lowercase();
+            CONTENT_MARKS.iter().any(|name| mark.contains(name))
+        };
+        headers.retain(|mark| !of_content(mark));
+        headers
+    }
+
+    /// The rendering of a short conversation that ends in an answer; `None` where the template refuses every one.
+    fn probe_answer(&self) -> Option<EncodedText> {
+        probes(&[Role::User, Role::Assistant]).iter().find_map(|messages| {
+            let conversation = self.conversation(messages, None);
+            let text = conversation.text(messages.len()).ok()?;
+            text.text.contains(PROBE_ANSWER).then_some(())?;
+            conversation.encode(text).ok()
+        })
+    }
+
+    /// The token that follows the answer, apart from white space.
+    fn end_of(&self, row: EncodedText) -> Option<u32> {
+        let behind = row.text.rfind(PROBE_ANSWER)? + PROBE_ANSWER.len();
         let first = row.tokens.offsets.partition_point(|(_, end)| *end <= behind);
         let mut following = row.tokens.ids.iter().zip(&row.tokens.offsets).skip(first);
         let blank = |(start, end): &(usize, usize)| {
@@ -228,17 +267,27 @@ impl ModelText {
     }
 }
 
-/// The folder's tokenizer; `add_bos_token` and `add_eos_token` go before its post-processor.
+/// Short conversations of those roles, without a system message and, for templates that insist on one, with.
+fn probes(roles: &[Role]) -> [Vec<Message>; 2] {
+    let message = |role: &Role| {
+        let text = match role {
+            Role::Assistant => PROBE_ANSWER,
+            Role::System | Role::User | Role::Tool => "Hello",
+        };
+        Message::new(*role, text)
+    };
+    let bare: Vec<Message> = roles.iter().map(message).collect();
+    let led = std::iter::once(&Role::System).chain(roles).map(message).collect();
+    [bare, led]
+}
+
+/// The folder's tokenizer.
+///
+/// Its post-processor alone says what stands around a text: beside a `tokenizer.json`, transformers 5 passes over
+/// `add_bos_token` and `add_eos_token` in `tokenizer_config.json`.
 fn load_tokenizer(files: &ModelFiles) -> Result<TextTokenizer, LibraryError> {
     let special: Vec<String> = files.named.values().chain(&files.extra).cloned().collect();
-    let mut tokenizer = TextTokenizer::new(&files.tokenizer, &files.added, &special)?;
-    if let Some((bos, eos)) = files.adds {
-        let id = |name: &str| files.named.get(name).and_then(|text| tokenizer.id(text));
-        let before = id("bos_token").filter(|_| bos).into_iter().collect();
-        let after = id("eos_token").filter(|_| eos).into_iter().collect();
-        tokenizer.set_around(before, after);
-    }
-    Ok(tokenizer)
+    TextTokenizer::new(&files.tokenizer, &files.added, &special)
 }
 
 /// The token that ends rows, and what to say about the choice.

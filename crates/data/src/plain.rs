@@ -17,7 +17,10 @@ pub(crate) fn text_row(model: &ModelText, text: &str) -> Result<Rendered, Render
     supervised.iter_mut().take(1).for_each(|supervised| *supervised = false);
     match supervised.contains(&true) {
         true => Ok(rendered(row, supervised)),
-        false => Err(RenderProblem::NothingSupervised(NothingSupervised::Empty)),
+        false => Err(RenderProblem::NothingSupervised(match text.is_empty() {
+            true => NothingSupervised::EmptyText,
+            false => NothingSupervised::SingleToken,
+        })),
     }
 }
 

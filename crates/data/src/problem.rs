@@ -47,6 +47,14 @@ pub enum RowProblem {
         /// The most levels a row may have.
         limit: usize,
     },
+    /// An integer that would lose digits.
+    #[error(
+        "the number `{found}` is an integer beyond 64 bits, expected one that can be kept exactly"
+    )]
+    LongInteger {
+        /// The number as written.
+        found: String,
+    },
     /// A line that is JSON but no object.
     #[error("the row is {found}, expected an object")]
     NotAnObject {
@@ -176,6 +184,7 @@ impl RowProblem {
             P::NotJson { .. } => "each line holds one JSON object".into(),
             P::DuplicateKey { .. } => "keep one of the two".into(),
             P::TooDeep { .. } => "flatten the row, or write the nested part as a string".into(),
+            P::LongInteger { .. } => "put the number in quotes".into(),
             P::NotAnObject { found: "an array" } => "write one object per line instead of one array".into(),
             P::NotAnObject { .. } => "each line holds one JSON object".into(),
             P::UnknownFormat { .. } => "write `messages`, `conversations`, `prompt` and `completion`, `instruction` \

@@ -4,9 +4,12 @@ use std::fmt::Write;
 
 use chrono::format::{Item, StrftimeItems};
 use chrono::{DateTime, Local};
-use minijinja::value::{from_args, Kwargs, Rest, ValueKind};
+use minijinja::value::{from_args, Kwargs, Rest, Tuple, ValueKind};
 use minijinja::{Error, ErrorKind, State, Value};
 use minijinja_contrib::pycompat::unknown_method_callback;
+
+/// The most letters a text is filled up to: a template that asks for more is at fault.
+const MAX_WIDTH: usize = 1 << 16;
 
 /// The text of `json.dumps(value)` with the arguments that templates may pass.
 ///
@@ -192,6 +195,15 @@ fn float_text(x: f64) -> String {
     }
 }
 
+/// How Python prints the value; `None` where it is no float.
+pub(crate) fn float_display(value: &Value) -> Option<String> {
+    if value.kind() != ValueKind::Number || value.is_integer() {
+        return None;
+    }
+    let text = float_text(f64::try_from(value.clone()).ok()?);
+    Some(text.replace("NaN", "nan").replace("Infinity", "inf"))
+}
+
 /// The date and time `now` in the form a template asks for.
 ///
 /// # Errors
@@ -250,14 +262,14 @@ fn text_method(text: &str, name: &str, args: &[Value]) -> Result<Option<Value>, 
         }
         ("partition", _) => {
             let (separator,): (&str,) = from_args(args)?;
-            texts(&match text.split_once(separator) {
+            tuple(match text.split_once(separator) {
                 Some((before, after)) => [before, separator, after],
                 None => [text, "", ""],
             })
         }
         ("rpartition", _) => {
             let (separator,): (&str,) = from_args(args)?;
-            texts(&match text.rsplit_once(separator) {
+            tuple(match text.rsplit_once(separator) {
                 Some((before, after)) => [before, separator, after],
                 None => ["", "", text],
             })
@@ -271,9 +283,51 @@ fn text_method(text: &str, name: &str, args: &[Value]) -> Result<Option<Value>, 
             parts.reverse();
             texts(&parts)
         }
+        ("swapcase", []) => Value::from(swapped(text)),
+        ("zfill", _) => {
+            let (width,): (usize,) = from_args(args)?;
+            let digits = text.strip_prefix(['+', '-']).unwrap_or(text);
+            let (sign, missing) = (text.strip_suffix(digits).unwrap_or(""), missing(text, width)?);
+            Value::from(format!("{sign}{}{digits}", "0".repeat(missing)))
+        }
+        ("center" | "ljust" | "rjust", _) => {
+            let (width, fill): (usize, Option<char>) = from_args(args)?;
+            let missing = missing(text, width)?;
+            let before = match name {
+                "center" => missing / 2 + (missing & width & 1),
+                "ljust" => 0,
+                _ => missing,
+            };
+            let fill = |count| fill.unwrap_or(' ').to_string().repeat(count);
+            Value::from(format!("{}{text}{}", fill(before), fill(missing - before)))
+        }
         _ => return Ok(None),
     };
     Ok(Some(result))
+}
+
+/// How many letters `text` is short of `width`.
+fn missing(text: &str, width: usize) -> Result<usize, Error> {
+    match width <= MAX_WIDTH {
+        true => Ok(width.saturating_sub(text.chars().count())),
+        false => Err(invalid(format!("a width of {width}, expected at most {MAX_WIDTH}"))),
+    }
+}
+
+/// The text with small letters for large ones and the reverse.
+fn swapped(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for letter in text.chars() {
+        match letter.is_uppercase() {
+            true => out.extend(letter.to_lowercase()),
+            false => out.extend(letter.to_uppercase()),
+        }
+    }
+    out
+}
+
+fn tuple(parts: [&str; 3]) -> Value {
+    Value::from(Tuple::from(parts.map(Value::from)))
 }
 
 fn texts(parts: &[&str]) -> Value {

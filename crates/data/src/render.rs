@@ -56,6 +56,9 @@ pub struct Rendered {
     pub offsets: Vec<(usize, usize)>,
 }
 
+/// Bytes from which on it is worth asking whether a text can fit at all before it is tokenized.
+const LONG_TEXT: usize = 1 << 20;
+
 /// A model's chat template, tokenizer and special tokens.
 pub struct Renderer {
     model: ModelText,
@@ -147,9 +150,12 @@ impl Renderer {
         generation_prompt: bool,
     ) -> Result<Rendered, DataError> {
         let row = match &example.body {
-            Body::Chat { messages, tools } => {
+            Body::Chat { messages, tools } | Body::Question { messages, tools } => {
                 let conversation = self.model.conversation(messages, tools.as_deref());
-                let text = conversation.text(messages.len(), generation_prompt);
+                let text = match generation_prompt {
+                    true => conversation.prompt(messages.len()),
+                    false => conversation.text(messages.len()),
+                };
                 text.and_then(|text| conversation.encode(text))
             }
             _ => self.prompt(example),
@@ -185,6 +191,28 @@ impl Renderer {
         Ok(rows
             .map(|row| TokenExample { line, ids: row.ids, supervised: row.supervised })
             .collect())
+    }
+
+    /// Nothing, unless the row's text alone tells that it has more than `max_length` tokens in training.
+    ///
+    /// It spares tokenizing a text that is far too long; a row that passes may still be beyond the limit.
+    ///
+    /// # Errors
+    /// [`RenderProblem::FarTooLong`].
+    pub fn check_length(
+        &self,
+        example: &Example,
+        train_on: TrainOn,
+        max_length: usize,
+    ) -> Result<(), DataError> {
+        let bytes = self.training_bytes(example, train_on);
+        let tokenizer = self.model.tokenizer();
+        match bytes.zip(tokenizer.most_bytes(max_length)) {
+            Some((bytes, most)) if bytes > most => {
+                Err(at(example, RenderProblem::FarTooLong { bytes, max_length }))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// The ids from which the row's last answer is generated; an answer that is there is left out.
@@ -227,7 +255,7 @@ impl Renderer {
     /// # Errors
     /// What the tokenizer says.
     pub fn decode(&self, ids: &[u32]) -> Result<String, DataError> {
-        let text = self.model.tokenizer().decode(ids, true);
+        let text = self.model.tokenizer().decode(ids);
         text.map_err(|problem| render_error(0, problem))
     }
 
@@ -236,7 +264,7 @@ impl Renderer {
     /// # Errors
     /// What the tokenizer says.
     pub fn decode_with_special(&self, ids: &[u32]) -> Result<String, DataError> {
-        let text = self.model.tokenizer().decode(ids, false);
+        let text = self.model.tokenizer().decode_with_special(ids);
         text.map_err(|problem| render_error(0, problem))
     }
 
@@ -257,12 +285,40 @@ impl Renderer {
                 Ok(vec![rendered(row, supervised)])
             }
             Body::Preference { .. } => Err(RenderProblem::Preference),
-            Body::Chat { .. } | Body::PromptCompletion { .. } => {
+            Body::Chat { .. } | Body::Question { .. } | Body::PromptCompletion { .. } => {
                 let (messages, tools) = example.as_chat().unwrap_or_default();
                 let conversation = self.model.conversation(&messages, tools.as_deref());
                 training_rows(&conversation, &messages, self.model.end_of_turn(), train_on)
             }
         }
+    }
+
+    /// Bytes of a long row that becomes one example, without what its template writes last; `None` for others.
+    fn training_bytes(&self, example: &Example, train_on: TrainOn) -> Option<usize> {
+        let bytes = match &example.body {
+            Body::Text { text } => text.len(),
+            Body::PromptCompletion { prompt, completion: Some(completion) } if self.is_plain() => {
+                prompt.len() + completion.len()
+            }
+            _ => {
+                let (messages, tools) = example.as_chat()?;
+                let content = |message: &Message| message.content.as_ref().map_or(0, String::len);
+                let worth_rendering = messages.iter().map(content).sum::<usize>() >= LONG_TEXT;
+                if !worth_rendering || !has_one_turn(&messages, train_on) {
+                    return None;
+                }
+                let conversation = self.model.conversation(&messages, tools.as_deref());
+                let answer = messages.last()?.content.as_deref().map(str::trim);
+                match answer.filter(|answer| answer.len() >= LONG_TEXT) {
+                    Some(answer) => {
+                        let text = conversation.text(messages.len()).ok()?.text;
+                        text.rfind(answer)? + answer.len()
+                    }
+                    None => conversation.prompt(messages.len() - 1).ok()?.text.len(),
+                }
+            }
+        };
+        (bytes >= LONG_TEXT).then_some(bytes)
     }
 
     fn is_plain(&self) -> bool {
@@ -274,10 +330,10 @@ impl Renderer {
             Body::Text { text } => begun(&self.model, text),
             Body::PromptCompletion { prompt, .. } if self.is_plain() => begun(&self.model, prompt),
             Body::Preference { prompt, .. } if prompt.is_empty() => Err(RenderProblem::Preference),
-            Body::Preference { .. } | Body::Chat { .. } | Body::PromptCompletion { .. } => {
+            _ => {
                 let (messages, tools) = asked(example);
                 let conversation = self.model.conversation(&messages, tools.as_deref());
-                conversation.encode(conversation.text(messages.len(), true)?)
+                conversation.encode(conversation.prompt(messages.len())?)
             }
         }
     }
@@ -301,13 +357,21 @@ impl Renderer {
                 let (mut messages, tools) = asked(example);
                 messages.push(Message::new(Role::Assistant, answer));
                 let conversation = self.model.conversation(&messages, tools.as_deref());
-                let whole = conversation.encode(conversation.text(messages.len(), false)?)?;
+                let whole = conversation.encode(conversation.text(messages.len())?)?;
                 let turn = messages.len() - 1;
                 let row = turn_row(&conversation, &whole, turn, self.model.end_of_turn())?;
                 Ok((row.ids().to_vec(), row.prompt))
             }
         }
     }
+}
+
+/// Whether the answer that ends the conversation is the only turn that is trained.
+fn has_one_turn(messages: &[Message], train_on: TrainOn) -> bool {
+    let trained =
+        |message: &&Message| message.role == Role::Assistant && message.weight != Some(false);
+    let last = messages.last().filter(trained).is_some();
+    last && (train_on == TrainOn::Last || messages.iter().filter(trained).count() == 1)
 }
 
 /// The messages before the answer that ends the row, and the tools.

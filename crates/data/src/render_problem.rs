@@ -107,6 +107,16 @@ pub enum RenderProblem {
         /// The limit.
         max_length: usize,
     },
+    /// A row whose text alone tells that it is beyond the length limit.
+    #[error(
+        "the row has {bytes} bytes of text, more than {max_length} tokens can hold (`max_length`)"
+    )]
+    FarTooLong {
+        /// Bytes of the row's text.
+        bytes: usize,
+        /// The limit.
+        max_length: usize,
+    },
 }
 
 /// Why a row has no supervised token.
@@ -118,6 +128,10 @@ pub enum NothingSupervised {
     WeightZero,
     /// The template writes nothing for the turns.
     Empty,
+    /// A text without letters.
+    EmptyText,
+    /// A text of one token, with none before it and no end.
+    SingleToken,
     /// The limit cuts the row before its first supervised token.
     Truncated {
         /// Position of the first supervised token, counted from 0.
@@ -134,6 +148,10 @@ impl std::fmt::Display for NothingSupervised {
             NothingSupervised::WeightZero => f.write_str("the turns to train have `weight` 0"),
             NothingSupervised::Empty => {
                 f.write_str("the template writes no token for the turns to train")
+            }
+            NothingSupervised::EmptyText => f.write_str("the text is empty"),
+            NothingSupervised::SingleToken => {
+                f.write_str("the text is a single token, which nothing predicts")
             }
             NothingSupervised::Truncated { first, max_length } => write!(
                 f,
@@ -164,8 +182,11 @@ impl RenderProblem {
             RenderProblem::NothingSupervised(NothingSupervised::Truncated { .. }) => {
                 "raise `max_length`, shorten the prompt, or use `excess_length_strategy: drop`"
             }
+            RenderProblem::NothingSupervised(
+                NothingSupervised::EmptyText | NothingSupervised::SingleToken,
+            ) => "give the row a longer text, or drop it",
             RenderProblem::NothingSupervised(_) => "give the row an answer to train on, or drop it",
-            RenderProblem::TooLong { .. } => {
+            RenderProblem::TooLong { .. } | RenderProblem::FarTooLong { .. } => {
                 "raise `max_length`, or set `excess_length_strategy` to `truncate` or `drop`"
             }
         };

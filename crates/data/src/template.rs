@@ -11,6 +11,7 @@ use minijinja::{context, Environment, Error, ErrorKind, Value};
 use minijinja_contrib::globals::{cycler, joiner};
 
 use crate::generation;
+use crate::jinja::follow_jinja2;
 use crate::python;
 use crate::render_problem::RenderProblem;
 use crate::shield::private_letters;
@@ -175,6 +176,7 @@ fn environment(now: DateTime<Local>) -> Result<Environment<'static>, Error> {
     let mut environment = Environment::new();
     environment.set_syntax(SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).build()?);
     environment.set_unknown_method_callback(python::method);
+    follow_jinja2(&mut environment);
     environment.add_filter("tojson", python::to_json);
     environment.add_filter("trim", python::trim);
     environment.add_function("raise_exception", |message: String| -> Result<Value, Error> {

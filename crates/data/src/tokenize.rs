@@ -78,6 +78,15 @@ pub fn tokenize(
 ) -> Result<Tokenized, DataError> {
     let mut tokenized = Tokenized { rows: set.rows.len(), ..Tokenized::default() };
     for row in &set.rows {
+        match renderer.check_length(&row.example, train_on, max_length) {
+            Err(_) if strategy == ExcessLength::Drop => {
+                tokenized.dropped.push(row.example.line);
+                continue;
+            }
+            Err(error) if strategy == ExcessLength::Raise => return Err(error.in_file(&set.path)),
+            // To be cut it must be tokenized: where its last token within the limit ends shows only then.
+            Ok(()) | Err(_) => {}
+        }
         let examples = renderer
             .encode_training(&row.example, train_on)
             .map_err(|error| error.in_file(&set.path))?;

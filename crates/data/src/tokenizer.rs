@@ -2,11 +2,12 @@
 
 use std::collections::HashSet;
 use std::ops::Range;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use regex::{Regex, RegexBuilder};
 use tokenizers::{AddedToken, Tokenizer};
 
+use crate::longest_text::most_bytes_per_token;
 use crate::render_problem::{LibraryError, RenderProblem};
 use crate::twin::Twin;
 
@@ -48,12 +49,11 @@ pub(crate) struct TextTokenizer {
     /// Whether the normalizer may turn other text into a control token.
     fuzzy: bool,
     twins: Mutex<Vec<Arc<Twin>>>,
+    most_bytes_per_token: OnceLock<Option<usize>>,
 }
 
 impl TextTokenizer {
     /// The tokenizer of a `tokenizer.json`, with further control tokens by their text.
-    ///
-    /// `around` overrides what the file's post-processor puts before and after a text.
     ///
     /// # Errors
     /// A file the library cannot load.
@@ -85,6 +85,7 @@ impl TextTokenizer {
             added: None,
             fuzzy: false,
             twins: Mutex::new(Vec::new()),
+            most_bytes_per_token: OnceLock::new(),
         };
         tokenizer.add_special(special)?;
         Ok(tokenizer)
@@ -126,6 +127,7 @@ impl TextTokenizer {
         self.literals = any_of(special().map(|(_, token)| token.content.as_str()))?;
         self.added = any_of(decoder.values().map(|token| token.content.as_str()))?;
         self.twins.get_mut().unwrap_or_else(PoisonError::into_inner).clear();
+        self.most_bytes_per_token = OnceLock::new();
         Ok(())
     }
 
@@ -144,11 +146,6 @@ impl TextTokenizer {
         &self.around
     }
 
-    /// Replaces what the tokenizer puts before and after a text.
-    pub(crate) fn set_around(&mut self, before: Vec<u32>, after: Vec<u32>) {
-        self.around = (before, after);
-    }
-
     /// Byte ranges of the control tokens in a text, as the tokenizer would find them.
     pub(crate) fn controls_in(&self, text: &str) -> Vec<Range<usize>> {
         let Some(added) = &self.added else {
@@ -156,6 +153,17 @@ impl TextTokenizer {
         };
         let found = added.find_iter(text).filter(|found| self.special.contains(found.as_str()));
         found.map(|found| found.range()).collect()
+    }
+
+    /// The added tokens in a text that are written as marks, `<…>` or `[…]`, and are no control tokens.
+    pub(crate) fn marks_in(&self, text: &str) -> Vec<String> {
+        let is_mark = |text: &str| {
+            let inner = |open, close| text.strip_prefix(open)?.strip_suffix(close);
+            inner('<', '>').or_else(|| inner('[', ']')).is_some_and(|inner| !inner.is_empty())
+        };
+        let found = self.added.iter().flat_map(|added| added.find_iter(text));
+        let marks = found.map(|found| found.as_str()).filter(|found| is_mark(found));
+        marks.filter(|mark| !self.special.contains(*mark)).map(str::to_string).collect()
     }
 
     /// The tokens of a text in which only `controls` are control tokens; `None`: every literal is one.
@@ -210,15 +218,16 @@ impl TextTokenizer {
         self.encode(text, controls)
     }
 
-    /// The tokens of `prefix`, given those of a text that begins with it; the same as encoding it alone, but cheaper.
+    /// The tokens of `prefix`, given those of a text that begins with it and has the same `controls` there.
     ///
-    /// Only the part from the last control token on is encoded anew: those tokens cut the text before anything else.
+    /// The same as encoding it alone, but cheaper: only the part from the last control token on is encoded anew: those tokens cut the text before anything else.
     ///
     /// # Errors
     /// As [`TextTokenizer::encode`].
     pub(crate) fn encode_prefix(
         &self,
         prefix: &str,
+        controls: Option<&[Range<usize>]>,
         whole: &Encoded,
     ) -> Result<Encoded, RenderProblem> {
         let inside = whole.offsets.partition_point(|(_, end)| *end <= prefix.len());
@@ -227,10 +236,14 @@ impl TextTokenizer {
             .get(..inside)
             .and_then(|ids| ids.iter().rposition(|id| self.cutting_ids.contains(id)));
         let (Some(cut), false) = (cut, self.fuzzy) else {
-            return self.encode(prefix, None);
+            return self.encode(prefix, controls);
         };
         let start = whole.offsets.get(cut).map_or(0, |(start, _)| *start);
-        let tail = self.encode(prefix.get(start..).unwrap_or_default(), None)?;
+        let behind: Option<Vec<Range<usize>>> = controls.map(|controls| {
+            let behind = controls.iter().filter(|control| control.start >= start);
+            behind.map(|control| control.start - start..control.end - start).collect()
+        });
+        let tail = self.encode(prefix.get(start..).unwrap_or_default(), behind.as_deref())?;
         let mut ids = whole.ids.get(..cut).unwrap_or_default().to_vec();
         let mut offsets = whole.offsets.get(..cut).unwrap_or_default().to_vec();
         ids.extend(tail.ids);
@@ -263,7 +276,7 @@ impl TextTokenizer {
     /// Whether the vocabulary can express the text: it comes back from its ids.
     pub(crate) fn knows(&self, text: &str) -> bool {
         let around = format!("a{text}a");
-        let decoded = encode(&self.inner, &around).and_then(|found| self.decode(&found.ids, true));
+        let decoded = encode(&self.inner, &around).and_then(|found| self.decode(&found.ids));
         decoded.is_ok_and(|decoded| decoded.contains(text))
     }
 
@@ -287,12 +300,26 @@ impl TextTokenizer {
         self.inner.get_vocab_size(true)
     }
 
-    /// The text of tokens.
+    /// The most bytes of text that become that many tokens; `None` where there is no bound.
+    pub(crate) fn most_bytes(&self, tokens: usize) -> Option<usize> {
+        let most = self.most_bytes_per_token.get_or_init(|| most_bytes_per_token(&self.inner));
+        most.map(|most| most.saturating_mul(tokens))
+    }
+
+    /// The text of tokens, control tokens left out.
     ///
     /// # Errors
     /// What the library says.
-    pub(crate) fn decode(&self, ids: &[u32], skip_special: bool) -> Result<String, RenderProblem> {
-        self.inner.decode(ids, skip_special).map_err(RenderProblem::Tokenizer)
+    pub(crate) fn decode(&self, ids: &[u32]) -> Result<String, RenderProblem> {
+        self.inner.decode(ids, true).map_err(RenderProblem::Tokenizer)
+    }
+
+    /// The text of tokens, control tokens written out.
+    ///
+    /// # Errors
+    /// What the library says.
+    pub(crate) fn decode_with_special(&self, ids: &[u32]) -> Result<String, RenderProblem> {
+        self.inner.decode(ids, false).map_err(RenderProblem::Tokenizer)
     }
 }
 

@@ -92,7 +92,7 @@ fn a_line_of_a_hundred_megabytes_is_refused_or_skipped() {
     let path = folder.write("train.jsonl", format!("{ANSWERED}\n{long}\n{ANSWERED}\n"));
     drop(long);
     let error = read_file(&path, &answers()).unwrap_err();
-    assert_eq!(folder.told(&error), "`data/train.jsonl:2`: the line is longer than 67108864 bytes");
+    assert_eq!(folder.told(&error), "`data/train.jsonl:2`: the line is longer than 16777216 bytes");
     assert_eq!(error.hint().unwrap(), "split the row; a row that long fits no model's context");
     let set = read_file(&path, &skipping()).unwrap();
     let lines: Vec<usize> = set.rows.iter().map(|row| row.example.line).collect();

@@ -209,6 +209,10 @@ fn a_format_that_is_asked_for_overrides_what_the_keys_say() {
     assert_eq!(body(row, &options), Body::Text { text: "t".into() });
 }
 
+fn waiting(messages: Vec<Message>) -> Body {
+    Body::Question { messages, tools: None }
+}
+
 #[test]
 fn the_reference_is_the_last_answer_and_the_question_what_stands_before_it() {
     let set = read(
@@ -218,8 +222,8 @@ fn the_reference_is_the_last_answer_and_the_question_what_stands_before_it() {
     let example = &set.rows[0].example;
     assert_eq!(example.reference(), Some("a"));
     let question = |system| example.question(system).unwrap().body;
-    assert_eq!(question(None), chat(vec![system("s"), user("u")]));
-    assert_eq!(question(Some("other")), chat(vec![system("other"), user("u")]));
+    assert_eq!(question(None), waiting(vec![system("s"), user("u")]));
+    assert_eq!(question(Some("other")), waiting(vec![system("other"), user("u")]));
     let asked = example.question(None).unwrap();
     assert_eq!((asked.reference(), asked.question(None)), (None, Some(asked.clone())));
 
@@ -227,7 +231,7 @@ fn the_reference_is_the_last_answer_and_the_question_what_stands_before_it() {
     assert_eq!(pair.reference(), Some("c"));
     let unanswered = Body::PromptCompletion { prompt: "p".into(), completion: None };
     assert_eq!(pair.question(None).unwrap().body, unanswered);
-    assert_eq!(pair.question(Some("s")).unwrap().body, chat(vec![system("s"), user("p")]));
+    assert_eq!(pair.question(Some("s")).unwrap().body, waiting(vec![system("s"), user("p")]));
     assert_eq!(pair.as_chat(), Some((vec![user("p"), assistant("c")], None)));
     assert_eq!(pair.question(None).unwrap().as_chat(), Some((vec![user("p")], None)));
 

@@ -157,15 +157,56 @@ fn the_models_configuration_decides_between_two_ends() {
     assert_eq!(one(&agreeing, &text("Hi")), "<s>[Hi</s>]");
 }
 
+/// Verified with transformers 5.23: beside a `tokenizer.json`, the flags change nothing.
 #[test]
-fn add_bos_token_goes_before_the_tokenizers_own_rule() {
-    let config =
-        r#"{"bos_token": {"content": "<s>"}, "eos_token": "</s>", "add_bos_token": false}"#;
-    let renderer = load("tiny-pieces", &[("tokenizer_config.json", Some(config))]).unwrap();
-    assert_ne!(renderer.encode_prompt(&text("Hi")).unwrap()[0], 1);
-    let config = r#"{"bos_token": {"content": "<s>"}, "eos_token": "</s>", "add_bos_token": true, "add_eos_token": true}"#;
-    let renderer = load("tiny-pieces", &[("tokenizer_config.json", Some(config))]).unwrap();
-    assert_eq!(one(&renderer, &text("Hi")), "<s>[Hi</s>]");
+fn the_tokenizers_own_rule_goes_before_add_bos_token_and_add_eos_token() {
+    let mut bare = json_file(&beside("fixtures/tiny-pieces/tokenizer.json"));
+    bare["post_processor"] = Value::Null;
+    let bare = bare.to_string();
+    for flags in [
+        json!({}),
+        json!({"add_bos_token": true}),
+        json!({"add_eos_token": true}),
+        json!({"add_eos_token": false}),
+        json!({"add_bos_token": false, "add_eos_token": false}),
+        json!({"add_bos_token": true, "add_eos_token": true}),
+    ] {
+        let mut config = json!({"bos_token": {"content": "<s>"}, "eos_token": "</s>"});
+        config.as_object_mut().unwrap().extend(flags.as_object().unwrap().clone());
+        let config = config.to_string();
+        let renderer = load("tiny-pieces", &[("tokenizer_config.json", Some(&config))]).unwrap();
+        let prompt = renderer.encode_prompt(&text("Hi")).unwrap();
+        assert_eq!((prompt[0], prompt.contains(&2)), (1, false), "{config}");
+        let files =
+            [("tokenizer_config.json", Some(config.as_str())), ("tokenizer.json", Some(&bare))];
+        let prompt = load("tiny-pieces", &files).unwrap().encode_prompt(&text("Hi")).unwrap();
+        assert!(!prompt.contains(&1) && !prompt.contains(&2), "{config}");
+    }
+}
+
+#[test]
+fn a_template_that_insists_on_a_system_message_still_tells_its_end_of_turn() {
+    let insisting = "{% if messages[0].role != 'system' %}{{ raise_exception('no system message') }}{% endif %}{% for m in messages %}{{ m.role + ':' + m.content + '<|im_end|>' }}{% endfor %}";
+    let config = r#"{"eos_token": "<|endoftext|>"}"#;
+    let files = [("tokenizer_config.json", Some(config)), ("chat_template.jinja", Some(insisting))];
+    let renderer = load("tiny-bytes", &files).unwrap();
+    assert_eq!((renderer.stop_ids(), renderer.notes().len()), ([0, 2].as_slice(), 0));
+    let refusing = "{{ raise_exception('never') }}";
+    let files = [("tokenizer_config.json", Some(config)), ("chat_template.jinja", Some(refusing))];
+    let renderer = load("tiny-bytes", &files).unwrap();
+    assert_eq!(renderer.stop_ids(), [0]);
+    assert_eq!(
+        renderer.notes(),
+        ["the chat template renders no short conversation to look at, so the token that ends the assistant's turns is unknown"]
+    );
+}
+
+#[test]
+fn an_empty_text_is_told_as_such() {
+    let renderer = renderer("tiny-bytes");
+    let error = renderer.render_training(&text(""), TrainOn::All).unwrap_err();
+    assert_eq!(error.to_string(), "line 1: no token is supervised: the text is empty");
+    assert_eq!(error.hint().unwrap(), "give the row a longer text, or drop it");
 }
 
 #[test]

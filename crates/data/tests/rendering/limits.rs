@@ -89,3 +89,33 @@ fn a_row_that_becomes_several_is_told() {
     assert_eq!((found.split.as_slice(), found.examples.len()), ([2].as_slice(), 3));
     assert_eq!(found.examples.iter().map(|example| example.line).collect::<Vec<_>>(), [1, 2, 2]);
 }
+
+#[test]
+fn a_text_far_beyond_the_limit_is_told_without_its_tokens() {
+    let long = "$".repeat(2 << 20);
+    let question = json!({"messages": [
+        {"role": "user", "content": long}, {"role": "assistant", "content": "$"}]});
+    for (lines, bytes) in [([row(&long), row("$")], 2_097_203), ([question, row("$")], 2_097_202)] {
+        let (_folder, set) = set(&lines);
+        let renderer = renderer("tiny-bytes");
+        let tokens = |strategy| tokenize(&renderer, &set, TrainOn::All, SHORT, strategy);
+        let message = tokens(ExcessLength::Raise).unwrap_err().to_string();
+        let expected = format!(
+            "`{}:1`: the row has {bytes} bytes of text, more than 12 tokens can hold (`max_length`)",
+            set.path.display()
+        );
+        assert_eq!(message, expected);
+        let found = tokens(ExcessLength::Drop).unwrap();
+        assert_eq!((found.examples.len(), found.dropped.as_slice()), (1, [1].as_slice()));
+    }
+}
+
+#[test]
+fn a_long_row_within_the_limit_is_kept_whole() {
+    let long = "$".repeat(2 << 20);
+    let (_folder, set) = set(&[row(&long)]);
+    let renderer = renderer("tiny-bytes");
+    let found = tokenize(&renderer, &set, TrainOn::All, 4 << 20, ExcessLength::Raise).unwrap();
+    assert_eq!(found.examples.len(), 1);
+    assert!(found.tokens() > 1 << 18, "{}", found.tokens());
+}

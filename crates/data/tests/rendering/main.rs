@@ -8,6 +8,7 @@ mod golden;
 mod limits;
 mod literals;
 mod masks;
+mod questions;
 
 use std::path::{Path, PathBuf};
 

@@ -115,7 +115,10 @@ impl Tokens {
 
     fn count_row(&self, row: &Row) -> Counts {
         let line = row.example.line;
-        let examples = match self.renderer.encode_training(&row.example, self.train_on) {
+        // A text that is far too long is told before it is tokenized, which would take its size many times over.
+        let fits = self.renderer.check_length(&row.example, self.train_on, self.max_length);
+        let encoded = fits.and_then(|()| self.renderer.encode_training(&row.example, self.train_on));
+        let examples = match encoded {
             Ok(examples) => examples,
             Err(error) => {
                 let bad =
