@@ -28,7 +28,11 @@ fn main() -> Result<()> {
     let answered = ReadOptions { require_answer: true, ..ReadOptions::default() };
     let train_set = read_file(&data.join("train.jsonl"), &answered)?;
     let test_set = read_file(&data.join("test.jsonl"), &answered)?;
-    println!("   {} rows to learn from, {} kept aside\n", train_set.rows.len(), test_set.rows.len());
+    println!(
+        "   {} rows to learn from, {} kept aside\n",
+        train_set.rows.len(),
+        test_set.rows.len()
+    );
 
     println!("2. What the model sees of the first row, through its own chat template:");
     let renderer = Renderer::from_folder(&model)?;
@@ -36,7 +40,10 @@ fn main() -> Result<()> {
     let rendered = renderer.render(&first.example, RenderMode::Training)?;
     println!("{}", rendered.text.trim_end());
     let supervised = rendered.supervised.iter().filter(|on| **on).count();
-    println!("   {} tokens, of which the {supervised} of the answer are learned\n", rendered.ids.len());
+    println!(
+        "   {} tokens, of which the {supervised} of the answer are learned\n",
+        rendered.ids.len()
+    );
 
     println!("3. Fine-tuning: an adapter of rank 8 on every linear layer; the model itself stays as it is.");
     let finished = train_adapter(&model, &data, &output)?;
@@ -49,7 +56,7 @@ fn main() -> Result<()> {
         model: &model.display().to_string(),
         decoder: &decoder,
         renderer: &renderer,
-        adapters: &[AdapterSource { path: &output, adapter: &adapter }],
+        adapters: &[AdapterSource { path: &output, adapter: &adapter, trained_on: None }],
         train: &train_set,
         test: &test_set,
         system_prompt: None,
@@ -87,7 +94,10 @@ fn train_adapter(model: &Path, data: &Path, output: &Path) -> Result<f64> {
     let mut show = |event: Event<'_>| match event {
         Event::Notice(text) => println!("   {text}"),
         Event::Evaluation(figures) => {
-            println!("   step {}: {:.3} nats per token on the valid split", figures.step, figures.eval_loss);
+            println!(
+                "   step {}: {:.3} nats per token on the valid split",
+                figures.step, figures.eval_loss
+            );
         }
         _ => {}
     };

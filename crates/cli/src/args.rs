@@ -142,7 +142,8 @@ pub struct GenerateArgs {
     /// JSONL file whose rows to answer
     #[arg(long, value_name = "FILE", requires = "output")]
     pub input: Option<PathBuf>,
-    /// JSONL file to write: the rows with `completion`, `prompt_tokens`, `completion_tokens`, `finish_reason`
+    /// JSONL file to write: the rows with `completion`, `prompt_tokens`, `completion_tokens`, `finish_reason`; a row's
+    /// own field of such a name is kept as `reference_completion` and so on
     #[arg(long, value_name = "FILE", requires = "input")]
     pub output: Option<PathBuf>,
     /// How the rows are written.

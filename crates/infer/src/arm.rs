@@ -61,6 +61,8 @@ pub struct AdapterSource<'a> {
     pub path: &'a Path,
     /// The adapter.
     pub adapter: &'a Adapter,
+    /// The SHA-256 of the file that it was trained on, in hexadecimal, where that is known.
+    pub trained_on: Option<&'a str>,
 }
 
 /// How an arm asks.

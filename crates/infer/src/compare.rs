@@ -14,7 +14,8 @@ use crate::generate::{generate, GenerationEvent};
 use crate::item::{items, Item};
 use crate::label::{choose_labels, LabelLength, Labels};
 use crate::metric::Metric;
-use crate::prompt::{Model, Prompt};
+use crate::notes::{answer_notes, demonstration_notes, label_notes, Seen};
+use crate::prompt::{asked, is_bare, Model, Prompt};
 use crate::report::{AdapterReport, Answer, ArmReport, Report};
 use crate::statistics::Resampling;
 use crate::stop::FinishReason;
@@ -53,7 +54,8 @@ pub struct ComparisonOptions {
     pub limit: Option<usize>,
     /// The seed of the items drawn, the demonstrations and the resamples.
     pub seed: u64,
-    /// How answers are generated, alike for every arm.
+    /// How answers are generated, alike for every arm; behind demonstrations that are text, a blank
+    /// line ends them too.
     pub decoding: Decoding,
     /// How labels are weighed, where the metric takes labels.
     pub label_length: LabelLength,
@@ -81,6 +83,12 @@ struct Answered {
     cut: usize,
 }
 
+/// What an arm asks, item by item, and the string that ends an answer to it, if there is one.
+struct Asked {
+    questions: Vec<Example>,
+    stop: Option<&'static str>,
+}
+
 /// What all arms answered, arm by arm.
 #[derive(Default)]
 struct Measured {
@@ -95,6 +103,7 @@ struct Common<'a> {
     options: &'a ComparisonOptions,
     items: Vec<Item<'a>>,
     labels: Option<Labels>,
+    seen: Seen,
     notes: Vec<String>,
     dropped_demonstrations: usize,
 }
@@ -117,7 +126,8 @@ pub fn compare(
         common.measure(arm, &mut measured, on_progress)?;
     }
     let resampling = Resampling { resamples: options.resamples, seed: options.seed };
-    let (comparisons, verdict) = judge(&measured.scored, &resampling)?;
+    let (comparisons, mut verdict) = judge(&measured.scored, &resampling)?;
+    common.seen.qualify(&mut verdict);
     Ok(Report {
         metric: options.metric.to_string(),
         items: common.items.len(),
@@ -157,37 +167,16 @@ impl<'a> Common<'a> {
         options: &'a ComparisonOptions,
     ) -> Result<Common<'a>, InferError> {
         let (items, item_notes) = items(input.test, &options.metric, options.limit, options.seed)?;
+        let takes_labels = options.metric.takes_labels();
+        let labels = takes_labels.then(|| Labels::of(input.train)).transpose()?;
+        let seen = Seen::of(&items, input.train, input.test, input.adapters);
         let mut notes = input.renderer.notes().to_vec();
         notes.extend(item_notes);
-        let mut common =
-            Common { input, options, items, labels: None, notes, dropped_demonstrations: 0 };
-        if options.metric.takes_labels() {
-            let labels = Labels::of(input.train)?;
-            common.note_labels(&labels);
-            common.labels = Some(labels);
+        notes.extend(seen.notes());
+        if let Some(labels) = &labels {
+            notes.extend(label_notes(labels, options.label_length, &items));
         }
-        Ok(common)
-    }
-
-    fn note_labels(&mut self, labels: &Labels) {
-        let count = labels.texts().len();
-        let weighed = match self.options.label_length {
-            LabelLength::Whole => "",
-            LabelLength::PerToken => " per token",
-        };
-        self.notes.push(format!(
-            "each answer is the likeliest{weighed} of the {count} labels of the training rows"
-        ));
-        let known = |item: &&Item<'_>| {
-            let mut labels = labels.texts().iter();
-            labels.any(|label| label.trim() == item.reference.trim())
-        };
-        let unknown = self.items.len() - self.items.iter().filter(known).count();
-        if unknown > 0 {
-            self.notes.push(format!(
-                "{unknown} items ask for a label that no training row has: no arm can answer them"
-            ));
-        }
+        Ok(Common { input, options, items, labels, seen, notes, dropped_demonstrations: 0 })
     }
 
     /// Asks an arm every item and scores its answers.
@@ -202,7 +191,8 @@ impl<'a> Common<'a> {
             on_progress(ComparisonProgress { arm: &arm.name, answered, items });
         };
         let answered = self.answer(arm, &mut on_answered)?;
-        self.note_answers(arm, &answered);
+        let are_labels = self.labels.is_some();
+        self.notes.extend(answer_notes(&arm.name, &answered.outputs, answered.cut, are_labels));
         let references: Vec<&str> = self.items.iter().map(|item| item.reference).collect();
         let metric = &self.options.metric;
         measured.scored.push(ScoredArm {
@@ -226,27 +216,30 @@ impl<'a> Common<'a> {
         let adapter = arm.adapter.and_then(|index| self.input.adapters.get(index));
         let model =
             Model { decoder: self.input.decoder, adapter: adapter.map(|source| source.adapter) };
-        let questions = self.questions(arm, model)?;
+        let asked = self.asked(arm, model)?;
         let started = Instant::now();
         let mut answered = match &self.labels {
-            Some(labels) => self.choose_labels(model, &questions, labels, on_answered)?,
-            None => self.generate(model, &questions, on_answered)?,
+            Some(labels) => self.choose_labels(model, &asked.questions, labels, on_answered)?,
+            None => self.generate(model, &asked, on_answered)?,
         };
         answered.seconds = started.elapsed().as_secs_f64();
         Ok(answered)
     }
 
     /// What the arm asks for each item.
-    fn questions(&mut self, arm: &Arm, model: Model<'_>) -> Result<Vec<Example>, InferError> {
+    fn asked(&mut self, arm: &Arm, model: Model<'_>) -> Result<Asked, InferError> {
         let system = match arm.asking {
             Asking::SystemPrompt => self.input.system_prompt,
             Asking::Row | Asking::FewShot => None,
         };
-        let questions = self.items.iter().filter_map(|item| item.example.question(system));
-        let questions: Vec<Example> = questions.collect();
+        let renderer = self.input.renderer;
+        let questions = self.items.iter();
+        let questions =
+            questions.filter_map(|item| asked(renderer, item.example, system).transpose());
+        let questions = questions.collect::<Result<Vec<Example>, _>>()?;
         match arm.asking {
             Asking::FewShot => self.demonstrated(arm, model, &questions),
-            Asking::Row | Asking::SystemPrompt => Ok(questions),
+            Asking::Row | Asking::SystemPrompt => Ok(Asked { questions, stop: None }),
         }
     }
 
@@ -255,35 +248,32 @@ impl<'a> Common<'a> {
         arm: &Arm,
         model: Model<'_>,
         questions: &[Example],
-    ) -> Result<Vec<Example>, InferError> {
+    ) -> Result<Asked, InferError> {
         let ComparisonOptions { shots, seed, .. } = *self.options;
         let items: Vec<&Example> = self.items.iter().map(|item| item.example).collect();
         let demonstrations = Demonstrations::choose(self.input.train, shots, seed, &items);
-        let found = demonstrations.count();
-        if found < shots {
+        let renderer = self.input.renderer;
+        let first = questions.first();
+        let stop = first.map(|first| demonstrations.answers_end_at(renderer, first));
+        let stop = stop.transpose()?.flatten();
+        if stop.is_some() && self.labels.is_none() {
             self.notes.push(format!(
-                "`{}`: the training rows offer {found} demonstrations, fewer than the {shots} asked for",
+                "`{}`: an answer ends at a blank line, as the demonstrations do",
                 arm.name
             ));
         }
-        let renderer = self.input.renderer;
-        let room = match (&self.labels, questions.first()) {
+        let room = match (&self.labels, first) {
             (Some(labels), Some(question)) => labels.longest(renderer, question)?,
             _ => self.options.decoding.max_new_tokens,
         };
         let fitted = demonstrations.fit(renderer, questions, model.context(), room)?;
-        let dropped: usize = fitted.iter().map(|question| question.dropped).sum();
-        if dropped > 0 {
-            let fewer = fitted.iter().filter(|question| question.dropped > 0).count();
-            self.notes.push(format!(
-                "`{}`: {fewer} of {} items had room for fewer than {found} demonstrations; \
-                 {dropped} were dropped over all items",
-                arm.name,
-                questions.len()
-            ));
-        }
-        self.dropped_demonstrations += dropped;
-        Ok(fitted.into_iter().map(|question| question.question).collect())
+        let bare = first.is_some_and(|first| is_bare(renderer, first));
+        let counts = (demonstrations.count(), shots);
+        self.notes.extend(demonstration_notes(&arm.name, &fitted, counts, bare));
+        self.dropped_demonstrations +=
+            fitted.iter().map(|question| question.dropped).sum::<usize>();
+        let questions = fitted.into_iter().map(|question| question.question).collect();
+        Ok(Asked { questions, stop })
     }
 
     fn choose_labels(
@@ -308,11 +298,11 @@ impl<'a> Common<'a> {
     fn generate(
         &self,
         model: Model<'_>,
-        questions: &[Example],
+        asked: &Asked,
         on_answered: &mut dyn FnMut(usize),
     ) -> Result<Answered, InferError> {
         let renderer = self.input.renderer;
-        let prompts = questions.iter().map(|question| Prompt::of(renderer, question));
+        let prompts = asked.questions.iter().map(|question| Prompt::of(renderer, question));
         let prompts: Vec<Prompt> = prompts.collect::<Result<_, _>>()?;
         let mut ended = 0;
         let mut on_event = |event: GenerationEvent<'_>| {
@@ -321,8 +311,9 @@ impl<'a> Common<'a> {
                 on_answered(ended);
             }
         };
-        let decoding = &self.options.decoding;
-        let completions = generate(model, renderer, &prompts, decoding, &mut on_event)?;
+        let mut decoding = self.options.decoding.clone();
+        decoding.stop_strings.extend(asked.stop.map(str::to_owned));
+        let completions = generate(model, renderer, &prompts, &decoding, &mut on_event)?;
         let cut = completions.iter().filter(|c| c.finish_reason == FinishReason::Length);
         Ok(Answered {
             cut: cut.count(),
@@ -330,25 +321,6 @@ impl<'a> Common<'a> {
             outputs: completions.into_iter().map(|c| c.text).collect(),
             seconds: 0.0,
         })
-    }
-
-    /// Says what a figure alone would hide.
-    fn note_answers(&mut self, arm: &Arm, answered: &Answered) {
-        let (name, items) = (&arm.name, self.items.len());
-        if answered.cut > 0 {
-            let cut = answered.cut;
-            self.notes.push(format!(
-                "`{name}`: {cut} of {items} answers did not end by themselves and were cut"
-            ));
-        }
-        let first = answered.outputs.first();
-        let same = answered.outputs.iter().all(|output| Some(output) == first);
-        if let (Some(label), true, true) = (first, same && items > 1, self.labels.is_some()) {
-            let label = label.trim();
-            self.notes.push(format!(
-                "`{name}`: all {items} answers are `{label}`; the arm does not tell the items apart"
-            ));
-        }
     }
 
     /// Every arm's answer to every item, item by item.

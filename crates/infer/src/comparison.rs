@@ -6,9 +6,9 @@ use serde::Serialize;
 
 use crate::metric::ItemScores;
 use crate::statistics::{
-    agresti_min_interval, bootstrap_interval, holm, items_to_bound_gain, mcnemar,
-    mcnemar_items_needed, paired_bootstrap, paired_items_needed, wilson_interval, Interval,
-    McNemar, Planned, Resampling, StatisticsError, ALPHA, CONFIDENCE, POWER,
+    agresti_min_interval, bootstrap_interval, fewest_items_for_signs, holm, items_to_bound_gain,
+    mcnemar, mcnemar_items_needed, paired_bootstrap, paired_items_needed, wilson_interval,
+    Interval, McNemar, Planned, Resampling, StatisticsError, ALPHA, CONFIDENCE, POWER,
 };
 
 /// With fewer items than this on the rarer side, a bootstrap of 0 and 1 is too coarse.
@@ -80,6 +80,16 @@ impl fmt::Display for PairedTest {
     }
 }
 
+/// The question that a comparison belongs to; Holm's adjustment covers one family at a time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Family {
+    /// A tuned arm against a prompt-only one: whether tuning helps, which the verdict answers.
+    TunedAgainstPrompt,
+    /// Two tuned arms, or two prompt-only ones.
+    Within,
+}
+
 /// How two arms differ on the same items.
 #[derive(Clone, Debug, Serialize)]
 pub struct Comparison {
@@ -95,9 +105,12 @@ pub struct Comparison {
     pub test: PairedTest,
     /// The two-sided p-value of this comparison alone.
     pub p_value: f64,
-    /// The p-value after Holm's adjustment over all comparisons of the report.
+    /// The p-value after Holm's adjustment over all comparisons of its family.
     pub p_adjusted: f64,
-    /// The interval at 1 − 0.05/m, for m comparisons: all of them hold together 95 % of the time.
+    /// The question that it belongs to.
+    pub family: Family,
+    /// The interval at 1 − 0.05/m, for the family's m comparisons: all of them hold together 95 % of
+    /// the time.
     #[serde(skip)]
     pub(crate) simultaneous: Interval,
     #[serde(skip)]
@@ -108,6 +121,8 @@ pub struct Comparison {
 #[derive(Clone, Copy, Debug)]
 struct Evidence {
     items: usize,
+    /// The items on which the arms were measured differently.
+    differing: usize,
     spread: f64,
     discordant: Option<McNemar>,
     planned: Planned,
@@ -121,20 +136,21 @@ impl Comparison {
 
     /// How many items, all counted, would show the difference observed, if it is the true one.
     ///
-    /// It is planned for a power of 0.8 at 0.05 divided by the number of comparisons, the hardest
-    /// step of Holm's. `None` where the difference is 0.
+    /// It is planned for a power of 0.8 at 0.05 divided by the number of comparisons of the family,
+    /// the hardest step of Holm's, and never for fewer items than let the test reach that, if as
+    /// many of them differ as did. `None` where the difference is 0.
     ///
     /// # Errors
     /// Where the statistics refuse the numbers, which those of a comparison never make them do.
     pub fn items_needed(&self) -> Result<Option<usize>, StatisticsError> {
-        let Evidence { spread, planned, .. } = &self.evidence;
-        match &self.evidence.discordant {
-            Some(table) => {
-                let share = |count: usize| count as f64 / table.items as f64;
-                mcnemar_items_needed(share(table.only_a), share(table.only_b), planned)
-            }
-            None => paired_items_needed(self.difference, *spread, planned),
-        }
+        let Evidence { items, differing, spread, planned, .. } = &self.evidence;
+        let share = |count: usize| count as f64 / *items as f64;
+        let needed = match &self.evidence.discordant {
+            Some(table) => mcnemar_items_needed(share(table.only_a), share(table.only_b), planned)?,
+            None => paired_items_needed(self.difference, *spread, planned)?,
+        };
+        let fewest = fewest_items_for_signs(share(*differing), planned)?;
+        Ok(needed.map(|needed| needed.max(fewest.unwrap_or_default())))
     }
 
     /// How many items, all counted, would show the first arm's gain to stay below `margin`.
@@ -149,11 +165,11 @@ impl Comparison {
     }
 }
 
-/// The comparisons of each tuned arm with each prompt-only one, Holm's adjustment over all of them.
+/// The comparisons of each tuned arm with each prompt-only one, then those within each kind.
 ///
-/// Pairs within a kind are left out where both kinds are present: each more comparison weakens the
-/// question asked, whether tuning helps. Where only one kind is present, all its pairs are
-/// compared; a single arm gives none. Scores of 0 and 1 go through McNemar's exact test, with
+/// They are two families, each with its own Holm's adjustment: were the pairs within a kind
+/// adjusted together with the others, they would weaken the question asked, whether tuning helps. A
+/// single arm gives no comparison. Scores of 0 and 1 go through McNemar's exact test, with
 /// Agresti and Min's interval where fewer than 10 items are discordant; everything else goes
 /// through the paired bootstrap.
 ///
@@ -164,12 +180,22 @@ pub fn compare_arms(
     resampling: &Resampling,
 ) -> Result<Vec<Comparison>, StatisticsError> {
     check_arms(arms)?;
-    let pairs = pairs(arms);
+    let mut comparisons = compare_family(arms, Family::TunedAgainstPrompt, resampling)?;
+    comparisons.extend(compare_family(arms, Family::Within, resampling)?);
+    Ok(comparisons)
+}
+
+fn compare_family(
+    arms: &[ScoredArm],
+    family: Family,
+    resampling: &Resampling,
+) -> Result<Vec<Comparison>, StatisticsError> {
+    let pairs = pairs(arms, family);
     if pairs.is_empty() {
         return Ok(Vec::new());
     }
     let planned = Planned { alpha: ALPHA / pairs.len() as f64, power: POWER };
-    let compared = pairs.into_iter().map(|(a, b)| compare(a, b, planned, resampling));
+    let compared = pairs.into_iter().map(|(a, b)| compare(a, b, family, planned, resampling));
     let mut comparisons = compared.collect::<Result<Vec<Comparison>, StatisticsError>>()?;
     let p_values: Vec<f64> = comparisons.iter().map(|c| c.p_value).collect();
     for (comparison, p_adjusted) in comparisons.iter_mut().zip(holm(&p_values)?) {
@@ -192,29 +218,35 @@ fn check_arms(arms: &[ScoredArm]) -> Result<(), StatisticsError> {
     Ok(())
 }
 
-fn pairs(arms: &[ScoredArm]) -> Vec<(&ScoredArm, &ScoredArm)> {
+fn pairs(arms: &[ScoredArm], family: Family) -> Vec<(&ScoredArm, &ScoredArm)> {
     let of = |kind: ArmKind| arms.iter().filter(move |arm| arm.kind == kind);
-    let across: Vec<_> = of(ArmKind::Tuned)
-        .flat_map(|tuned| of(ArmKind::PromptOnly).map(move |prompt| (tuned, prompt)))
-        .collect();
-    if !across.is_empty() {
-        return across;
+    let across = || {
+        of(ArmKind::Tuned)
+            .flat_map(|tuned| of(ArmKind::PromptOnly).map(move |prompt| (tuned, prompt)))
+    };
+    let within = |kind: ArmKind| {
+        of(kind)
+            .enumerate()
+            .flat_map(move |(index, a)| of(kind).skip(index + 1).map(move |b| (a, b)))
+    };
+    match family {
+        Family::TunedAgainstPrompt => across().collect(),
+        Family::Within => within(ArmKind::PromptOnly).chain(within(ArmKind::Tuned)).collect(),
     }
-    let later = |index: usize| arms.iter().skip(index + 1);
-    let within = arms.iter().enumerate();
-    within.flat_map(|(index, a)| later(index).map(move |b| (a, b))).collect()
 }
 
 fn compare(
     a: &ScoredArm,
     b: &ScoredArm,
+    family: Family,
     planned: Planned,
     resampling: &Resampling,
 ) -> Result<Comparison, StatisticsError> {
     let (x, y) = (&a.scores, &b.scores);
     let items = x.items();
     let difference_of = |chosen: &[usize]| x.figure_of(chosen) - y.figure_of(chosen);
-    let bootstrap = paired_bootstrap(items, x.differing(y), difference_of, resampling)?;
+    let differing = x.differing(y);
+    let bootstrap = paired_bootstrap(items, differing, difference_of, resampling)?;
     let discordant = match x.metric().is_zero_one() {
         true => Some(mcnemar(x.scores(), y.scores())?),
         false => None,
@@ -235,9 +267,11 @@ fn compare(
         test,
         p_value,
         p_adjusted: p_value,
+        family,
         simultaneous: interval(1.0 - planned.alpha)?,
         evidence: Evidence {
             items,
+            differing,
             spread: bootstrap.standard_error * (items as f64).sqrt(),
             discordant,
             planned,

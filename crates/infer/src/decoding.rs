@@ -195,7 +195,7 @@ impl Run<'_> {
 
     /// The most tokens that a row's prompt and completion have.
     fn most(&self, row: usize) -> usize {
-        let wanted = self.prompts[row].ids.len() + self.decoding.max_new_tokens;
+        let wanted = self.prompts[row].ids.len().saturating_add(self.decoding.max_new_tokens);
         wanted.min(self.model.context())
     }
 

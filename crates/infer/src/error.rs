@@ -77,6 +77,9 @@ pub enum InferError {
         /// The row's line.
         line: usize,
     },
+    /// There is no row to predict.
+    #[error("no rows to evaluate, expected at least one")]
+    NothingToEvaluate,
     /// There is no token to predict in any row.
     #[error("{rows} rows have no supervised token, expected at least one")]
     NoTargets {
@@ -128,6 +131,16 @@ pub enum InferError {
         /// How many there are.
         found: usize,
     },
+    /// The training rows' answers are no labels.
+    #[error("`{}` holds {found} distinct answers in {answers} rows, expected labels, which repeat", path.display())]
+    FreeText {
+        /// The training file.
+        path: PathBuf,
+        /// How many there are.
+        found: usize,
+        /// The rows with an answer.
+        answers: usize,
+    },
     /// An item's question has no place for demonstrations.
     #[error("line {line}: the row is plain text, expected a conversation")]
     NotAConversation {
@@ -158,11 +171,14 @@ impl InferError {
             InferError::NotFinite { .. } => {
                 "the weights or the adapter hold infinite or undefined numbers; try `--dtype f32`"
             }
+            InferError::NothingToEvaluate => {
+                "raise `--max-length`, or pass `--excess-length-strategy truncate`"
+            }
             InferError::NoTargets { .. } => "check with `tunewise render` what is supervised",
-            InferError::NoItems { .. } => "use a file whose rows end in an answer",
+            InferError::NoItems { .. } => "use a file whose rows hold a question and, unless the metric is `valid-json` or `regex:`, an answer",
             InferError::NoAdapter { .. } => "pass `--adapter DIR`",
             InferError::NoSystemPrompt { .. } => "pass `--system-prompt FILE`",
-            InferError::FewLabels { .. } => {
+            InferError::FewLabels { .. } | InferError::FreeText { .. } => {
                 "`label-accuracy` and `macro-f1` choose among the answers of `--train`; use another metric for free text"
             }
             _ => return None,

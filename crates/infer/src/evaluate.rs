@@ -32,6 +32,8 @@ pub struct EvaluatedRow {
     pub nll: f64,
     /// Its supervised tokens.
     pub supervised_tokens: usize,
+    /// How many of them were the likeliest token.
+    pub correct: usize,
 }
 
 /// How well a model predicts all rows.
@@ -73,12 +75,15 @@ impl Evaluation {
 /// row. `on_progress` gets the number of examples done.
 ///
 /// # Errors
-/// When no token is supervised, or the model fails.
+/// When there are no examples, no token is supervised, or the model fails.
 pub fn evaluate(
     model: Model<'_>,
     examples: &[TokenExample],
     on_progress: &mut dyn FnMut(usize),
 ) -> Result<Evaluation, InferError> {
+    if examples.is_empty() {
+        return Err(InferError::NothingToEvaluate);
+    }
     let rows: Vec<&TokenExample> = examples.iter().collect();
     let scores = score_rows(model, &rows, PrefixSharing::Share, on_progress)?;
     let mut items: Vec<EvaluatedRow> = Vec::new();
@@ -91,11 +96,13 @@ pub fn evaluate(
             Some(item) => {
                 item.nll += score.nll;
                 item.supervised_tokens += score.supervised_tokens;
+                item.correct += score.correct;
             }
             None => items.push(EvaluatedRow {
                 line: example.line,
                 nll: score.nll,
                 supervised_tokens: score.supervised_tokens,
+                correct: score.correct,
             }),
         }
     }

@@ -12,6 +12,9 @@ use crate::prompt::{Model, Prompt};
 use crate::stop::{FinishReason, StopWatch};
 use crate::text_stream::TextStream;
 
+/// What a row's field is named behind, where the output has a field of its name.
+const KEPT: &str = "reference_";
+
 /// What a model answered to a prompt.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Completion {
@@ -30,16 +33,25 @@ pub struct Completion {
 }
 
 impl Completion {
-    /// A row of input with the completion's fields behind its own; fields of these names are replaced.
+    /// A row of input with the completion's fields behind its own.
+    ///
+    /// A field of the row that has one of these names stays in its place under another: `completion`
+    /// becomes `reference_completion`, and so on.
     ///
     /// # Errors
     /// Never for these fields; the type is that of the JSON writer.
     pub fn beside(&self, row: &Map<String, Value>) -> Result<Map<String, Value>, InferError> {
-        let mut row = row.clone();
-        if let Value::Object(fields) = serde_json::to_value(self)? {
-            row.extend(fields);
+        let Value::Object(fields) = serde_json::to_value(self)? else { return Ok(row.clone()) };
+        let mut beside = Map::new();
+        for (key, value) in row {
+            let mut name = key.clone();
+            while fields.contains_key(&name) || (name != *key && row.contains_key(&name)) {
+                name.insert_str(0, KEPT);
+            }
+            beside.insert(name, value.clone());
         }
-        Ok(row)
+        beside.extend(fields);
+        Ok(beside)
     }
 }
 

@@ -30,18 +30,16 @@ pub(crate) fn items<'a>(
     let items: Vec<Item<'a>> = examples.filter_map(|row| item(row, metric)).collect();
     let mut notes = Vec::new();
     let (rows, usable) = (test.rows.len(), items.len());
+    let (expected, lacking) = match metric.reads_reference() {
+        true => ("a question and an answer's text", "no answer's text to compare with"),
+        false => ("a question", "no question"),
+    };
     if items.is_empty() {
-        return Err(InferError::NoItems {
-            path: test.path.clone(),
-            rows,
-            expected: "a question and an answer's text",
-        });
+        return Err(InferError::NoItems { path: test.path.clone(), rows, expected });
     }
     if usable < rows {
         let left_out = rows - usable;
-        notes.push(format!(
-            "{left_out} of {rows} test rows have no answer's text to compare with and were left out"
-        ));
+        notes.push(format!("{left_out} of {rows} test rows have {lacking} and were left out"));
     }
     let Some(limit) = limit.filter(|limit| *limit < usable) else {
         return Ok((items, notes));
@@ -56,10 +54,9 @@ pub(crate) fn items<'a>(
 
 fn item<'a>(example: &'a Example, metric: &Metric) -> Option<Item<'a>> {
     example.question(None)?;
-    let reads_no_reference = matches!(metric, Metric::ValidJson | Metric::Regex(_));
-    let reference = match reads_no_reference {
-        true => example.reference().unwrap_or_default(),
-        false => example.reference()?,
+    let reference = match metric.reads_reference() {
+        true => example.reference()?,
+        false => example.reference().unwrap_or_default(),
     };
     Some(Item { example, reference })
 }

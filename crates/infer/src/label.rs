@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use tunewise_data::{DataError, DataSet, Example, PrefixSharing, Renderer, TokenExample};
 
+use crate::candidates::Candidates;
 use crate::error::InferError;
 use crate::evaluate::{score_rows, RowScore};
 use crate::prompt::Model;
@@ -24,6 +25,14 @@ pub enum LabelLength {
     PerToken,
 }
 
+/// More distinct answers than this may be free text, and are told.
+pub(crate) const MANY_LABELS: usize = 200;
+
+/// Whether distinct answers are too many to be labels: four in five answers stand only once.
+fn looks_free(distinct: usize, answers: usize) -> bool {
+    distinct > MANY_LABELS && distinct as f64 >= 0.8 * answers as f64
+}
+
 /// The answers that training rows give, each once.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Labels {
@@ -36,20 +45,23 @@ impl Labels {
     /// Each is spelled as in the first row that has it.
     ///
     /// # Errors
-    /// When there are fewer than two.
+    /// When there are fewer than two, or they look like free text: more than 200, and nearly as many
+    /// as there are answers.
     pub fn of(train: &DataSet) -> Result<Labels, InferError> {
         let references = train.rows.iter().filter_map(|row| row.example.reference());
+        let answers = references.clone().count();
         let labels = Labels::among(references);
-        if labels.texts.len() < 2 {
-            return Err(InferError::FewLabels {
-                path: train.path.clone(),
-                found: labels.texts.len(),
-            });
+        let (path, found) = (train.path.clone(), labels.texts.len());
+        if found < 2 {
+            return Err(InferError::FewLabels { path, found });
+        }
+        if looks_free(found, answers) {
+            return Err(InferError::FreeText { path, found, answers });
         }
         Ok(labels)
     }
 
-    fn among<'t>(references: impl Iterator<Item = &'t str>) -> Labels {
+    pub(crate) fn among<'t>(references: impl Iterator<Item = &'t str>) -> Labels {
         let mut first: BTreeMap<&str, &str> = BTreeMap::new();
         for reference in references.filter(|reference| !reference.trim().is_empty()) {
             first.entry(reference.trim()).or_insert(reference);
@@ -103,14 +115,14 @@ pub fn choose_labels(
     on_progress: &mut dyn FnMut(usize),
 ) -> Result<Vec<LabelChoice>, InferError> {
     let mut choices = Vec::with_capacity(questions.len());
+    let mut candidates = Candidates::new(renderer, labels, model.context());
     for some in questions.chunks(ITEMS) {
         let mut rows = Vec::with_capacity(some.len() * labels.texts.len());
         let mut prompt_tokens = Vec::with_capacity(some.len());
         for question in some {
-            let candidates = candidates(renderer, question, labels, model.context())?;
-            let prompt = candidates.first().map_or(0, unsupervised_tokens);
-            prompt_tokens.push(prompt);
-            rows.extend(candidates);
+            let some = candidates.of(question)?;
+            prompt_tokens.push(some.first().map_or(0, unsupervised_tokens));
+            rows.extend(some);
         }
         let rows: Vec<&TokenExample> = rows.iter().collect();
         let scores = score_rows(model, &rows, PrefixSharing::Share, &mut |_| {})?;
@@ -123,32 +135,6 @@ pub fn choose_labels(
         on_progress(choices.len());
     }
     Ok(choices)
-}
-
-/// A question with each label as its answer; only the answer is supervised.
-fn candidates(
-    renderer: &Renderer,
-    question: &Example,
-    labels: &Labels,
-    context: usize,
-) -> Result<Vec<TokenExample>, InferError> {
-    let mut rows = Vec::with_capacity(labels.texts.len());
-    for label in &labels.texts {
-        let (mut ids, answer) = renderer.encode_continuation(question, label)?;
-        let (line, tokens) = (question.line, ids.len() + answer.len());
-        if ids.is_empty() {
-            return Err(InferError::EmptyPrompt { line });
-        }
-        if tokens > context {
-            let label = label.clone();
-            return Err(InferError::LabelTooLong { line, label, tokens, context });
-        }
-        let mut supervised = vec![false; ids.len()];
-        supervised.resize(tokens, true);
-        ids.extend(answer);
-        rows.push(TokenExample { line, ids, supervised });
-    }
-    Ok(rows)
 }
 
 fn unsupervised_tokens(row: &TokenExample) -> usize {
@@ -183,6 +169,13 @@ mod tests {
         let scores = [score(4.0, 2), score(5.0, 5), score(4.0, 2)];
         assert_eq!(likeliest(&scores, LabelLength::Whole), 0);
         assert_eq!(likeliest(&scores, LabelLength::PerToken), 1);
+    }
+
+    #[test]
+    fn many_answers_that_hardly_repeat_are_free_text() {
+        assert!(looks_free(201, 250));
+        assert!(!looks_free(201, 260));
+        assert!(!looks_free(200, 200));
     }
 
     #[test]

@@ -42,6 +42,7 @@
 //! ```
 
 pub mod arm;
+mod candidates;
 pub mod compare;
 pub mod comparison;
 pub mod decoding;
@@ -52,6 +53,7 @@ pub mod generate;
 mod item;
 pub mod label;
 pub mod metric;
+mod notes;
 pub mod prompt;
 mod prompt_tree;
 pub mod report;
@@ -61,10 +63,11 @@ pub mod statistics;
 pub mod stop;
 pub mod text_stream;
 pub mod verdict;
+mod wording;
 
 pub use arm::{AdapterSource, ArmRequest};
 pub use compare::{compare, ComparisonInput, ComparisonOptions, ComparisonProgress};
-pub use comparison::{compare_arms, ArmKind, Comparison, PairedTest, ScoredArm};
+pub use comparison::{compare_arms, ArmKind, Comparison, Family, PairedTest, ScoredArm};
 pub use decoding::{Decoding, Limits};
 pub use error::InferError;
 pub use evaluate::{evaluate, Evaluation};

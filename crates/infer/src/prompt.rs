@@ -8,6 +8,13 @@ use crate::error::InferError;
 /// How many of a prompt's last tokens a text's continuation is decoded with.
 const CONTEXT: usize = 8;
 
+/// What stands between texts that are not turns: a blank line, or a space where the model knows no
+/// line breaks.
+pub(crate) fn gap(renderer: &Renderer) -> Result<&'static str, DataError> {
+    let ids = renderer.encode_plain("a\n\na")?;
+    Ok(if renderer.decode(&ids)?.contains("\n\n") { "\n\n" } else { " " })
+}
+
 /// A decoder, with an adapter or without.
 #[derive(Clone, Copy)]
 pub struct Model<'a> {
@@ -22,6 +29,36 @@ impl Model<'_> {
     pub fn context(&self) -> usize {
         self.decoder.config().max_position_embeddings
     }
+}
+
+/// Whether a row is to a model a bare text that its answer continues, as it is in training: a
+/// `prompt` string where the model has no template.
+pub(crate) fn is_bare(renderer: &Renderer, example: &Example) -> bool {
+    matches!(example.body, Body::PromptCompletion { .. })
+        && renderer.template_kind() == TemplateKind::Plain
+}
+
+/// The row up to its last answer, under a system message where one is given.
+///
+/// Where the row is bare text to the model, the system message is text before it, followed by a
+/// blank line: turns would be nothing that the model saw in training. `None` where the row has no
+/// question.
+///
+/// # Errors
+/// What the tokenizer says.
+pub fn asked(
+    renderer: &Renderer,
+    row: &Example,
+    system: Option<&str>,
+) -> Result<Option<Example>, DataError> {
+    let (true, Some(system)) = (is_bare(renderer, row), system) else {
+        return Ok(row.question(system));
+    };
+    let Some(mut question) = row.question(None) else { return Ok(None) };
+    if let Body::PromptCompletion { prompt, .. } = &mut question.body {
+        prompt.insert_str(0, &format!("{}{}", system.trim_end(), gap(renderer)?));
+    }
+    Ok(Some(question))
 }
 
 /// A prompt as tokens.
@@ -52,11 +89,8 @@ impl Prompt {
     /// # Errors
     /// When the row cannot be rendered or tokenized.
     pub fn of(renderer: &Renderer, example: &Example) -> Result<Prompt, DataError> {
-        let continues = match (&example.body, renderer.template_kind()) {
-            (Body::Text { .. }, _) => Continues::Text,
-            (Body::PromptCompletion { .. }, TemplateKind::Plain) => Continues::Text,
-            _ => Continues::Turn,
-        };
+        let is_text = matches!(example.body, Body::Text { .. }) || is_bare(renderer, example);
+        let continues = if is_text { Continues::Text } else { Continues::Turn };
         Ok(Prompt { line: example.line, ids: renderer.encode_prompt(example)?, continues })
     }
 

@@ -4,10 +4,13 @@
 //! items; among equals the one with the shorter prompts, then the first. Choosing the best of
 //! several on the very items that score them flatters the side with more arms to choose from.
 //! Therefore every pair of a tuned and a prompt-only arm counts in Holm's adjustment and in the
-//! width of the interval used below, whichever pair the verdict then speaks of.
+//! width of the interval used below, whichever pair the verdict then speaks of. Pairs within a kind
+//! are a family of their own, and the verdict reads none of them.
 //!
 //! In this order:
-//! 1. Only one kind of arm is there: cannot tell.
+//! 1. Only one kind of arm is there, or the metric gives every arm 0: cannot tell. A metric can be
+//!    blind to answers of a kind (BLEU to short ones, ROUGE-L to scripts other than Latin), and then
+//!    its zeros are no sign that the arms are equal.
 //! 2. The two differ significantly (adjusted p below 0.05): the better one, however small the
 //!    difference; the sentence says how large it is.
 //! 3. Tuning gains less than 2 points over the best prompt for every tuned arm, with 95 %
@@ -21,7 +24,8 @@ use std::fmt;
 
 use serde::Serialize;
 
-use crate::comparison::{compare_arms, ArmKind, Comparison, ScoredArm};
+use crate::comparison::{compare_arms, ArmKind, Comparison, Family, ScoredArm};
+use crate::metric::Metric;
 use crate::statistics::{Resampling, StatisticsError, ALPHA};
 
 /// The gain, in 0..1, below which an adapter is not worth having.
@@ -94,12 +98,16 @@ impl Verdict {
             b: prompt.name.clone(),
         })?;
         let figures = figures(tuned, prompt, comparison);
+        if tuned.scores.figure() == 0.0 && prompt.scores.figure() == 0.0 {
+            return Ok(cannot_tell(format!("{figures}; {}", blind(arms)), None));
+        }
         if comparison.p_adjusted < ALPHA {
             let tuning_gains = comparison.difference > 0.0;
             let better = if tuning_gains { Choice::FineTune } else { Choice::Prompt };
             return Ok(decided(better, figures));
         }
-        let against_best = comparisons.iter().filter(|c| c.b == prompt.name);
+        let across = comparisons.iter().filter(|c| c.family == Family::TunedAgainstPrompt);
+        let against_best = across.filter(|c| c.b == prompt.name);
         let highest = against_best.map(|c| c.simultaneous.high).fold(f64::MIN, f64::max);
         if highest < WORTHWHILE_GAIN && comparison.items() >= FEWEST_ITEMS_TO_BOUND_GAIN {
             let margin = 100.0 * WORTHWHILE_GAIN;
@@ -110,6 +118,20 @@ impl Verdict {
         }
         undecided(figures, comparison)
     }
+}
+
+/// What to say of arms whose figures are all 0.
+fn blind(arms: &[ScoredArm]) -> String {
+    let zero = arms.iter().all(|arm| arm.scores.scores().iter().all(|score| *score == 0.0));
+    let what = match zero {
+        true => "the metric scores every answer 0",
+        false => "the metric is 0 over these items for every arm",
+    };
+    let instead = match arms.first().map(|arm| arm.scores.metric()) {
+        Some(Metric::Bleu | Metric::RougeL) => ", try `chrf`, which compares characters",
+        _ => ": look at the answers, or take another metric",
+    };
+    format!("{what}{instead}")
 }
 
 fn undecided(figures: String, comparison: &Comparison) -> Result<Verdict, StatisticsError> {

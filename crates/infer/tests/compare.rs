@@ -55,7 +55,7 @@ fn run(
     let folders: Vec<_> = ["runs/a", "runs/b"].iter().map(std::path::Path::new).collect();
     let adapters = folders.iter().zip(adapters);
     let adapters: Vec<AdapterSource<'_>> =
-        adapters.map(|(path, adapter)| AdapterSource { path, adapter }).collect();
+        adapters.map(|(path, adapter)| AdapterSource { path, adapter, trained_on: None }).collect();
     let input = ComparisonInput {
         model: "tiny",
         decoder: &tiny.decoder,
@@ -95,9 +95,11 @@ fn the_report_has_the_documented_keys_and_every_answer() {
     assert_eq!(json["arms"][0]["ci95"].as_array().unwrap().len(), 2);
     assert_eq!(
         keys(&json["comparisons"][0]),
-        ["a", "b", "difference", "ci95", "test", "p_value", "p_adjusted"]
+        ["a", "b", "difference", "ci95", "test", "p_value", "p_adjusted", "family"]
     );
-    assert_eq!(json["comparisons"].as_array().unwrap().len(), 6);
+    let comparisons = json["comparisons"].as_array().unwrap();
+    let family = |name: &str| comparisons.iter().filter(|c| c["family"] == name).count();
+    assert_eq!((family("tuned-against-prompt"), family("within")), (6, 4));
     assert_eq!(json["comparisons"][0]["test"], "mcnemar-exact");
     assert_eq!(keys(&json["verdict"]), ["choice", "why", "items_needed"]);
     assert_eq!(json["items"], 4);
@@ -109,9 +111,13 @@ fn the_report_has_the_documented_keys_and_every_answer() {
     assert_eq!(first, EVERY_ARM.split(',').collect::<Vec<_>>());
     assert_eq!(items[5]["line"], 2);
     let markdown = std::fs::read_to_string(folder.join("report.md")).unwrap();
-    for heading in
-        ["# Comparison by exact-match", "## Arms", "## Differences", "## How to read this"]
-    {
+    for heading in [
+        "# Comparison by exact-match",
+        "## Arms",
+        "## Differences",
+        "## Differences within a kind",
+        "## How to read this",
+    ] {
         assert!(markdown.contains(heading), "{markdown}");
     }
     assert!(report.table().contains("tuned+system-prompt  "));
@@ -160,7 +166,8 @@ fn several_adapters_are_several_arms_and_two_runs_give_the_same_figures() {
     assert_eq!(names(&first), ["few-shot", "tuned:a", "tuned:b"]);
     assert_eq!(first.adapters[1].path, "runs/b");
     assert!(first.answers.iter().all(|answer| ["bill", "fix"].contains(&answer.output.as_str())));
-    assert_eq!(first.notes[0], "each answer is the likeliest of the 2 labels of the training rows");
+    let note = "each answer is the likeliest of the 2 labels of the training rows";
+    assert!(first.notes.iter().any(|found| found == note), "{:?}", first.notes);
     let figures = |report: &Report| -> Vec<(f64, [f64; 2])> {
         let arms = report.arms.iter();
         arms.map(|arm| (arm.score, [arm.ci95.low, arm.ci95.high])).collect()
@@ -179,16 +186,16 @@ fn demonstrations_are_the_same_turns_for_all_after_the_system_message() {
     // The training row that asks `pay` asks what a test row does.
     assert_eq!(chosen.count(), 3);
     let question = items[0].question(None).unwrap();
-    let shown = chosen.before(&question, 2).unwrap();
-    let Body::Chat { messages, .. } = &shown.body else { panic!("{shown:?}") };
+    let shown = chosen.before(&tiny.renderer, &question, 2).unwrap();
+    let Body::Question { messages, .. } = &shown.body else { panic!("{shown:?}") };
     let roles: Vec<Role> = messages.iter().map(|message| message.role).collect();
     let turn = [Role::User, Role::Assistant];
     assert_eq!(roles, [&[Role::System], &turn[..], &turn[..], &[Role::User]].concat());
     assert_eq!(messages[5].content.as_deref(), Some("my card"));
-    let other = chosen.before(&items[1].question(None).unwrap(), 2).unwrap();
-    let Body::Chat { messages: others, .. } = &other.body else { panic!("{other:?}") };
+    let other = chosen.before(&tiny.renderer, &items[1].question(None).unwrap(), 2).unwrap();
+    let Body::Question { messages: others, .. } = &other.body else { panic!("{other:?}") };
     assert_eq!(messages[..5], others[..5]);
-    assert_eq!(chosen.before(&question, 0).unwrap(), question);
+    assert_eq!(chosen.before(&tiny.renderer, &question, 0).unwrap(), question);
 }
 
 #[test]
@@ -199,7 +206,7 @@ fn demonstrations_that_do_not_fit_are_dropped_and_counted() {
         test.rows.iter().map(|row| row.example.question(None).unwrap()).collect();
     let chosen = Demonstrations::choose(&train, 3, 3, &[]);
     let length = |question: usize, count: usize| {
-        let shown = chosen.before(&questions[question], count).unwrap();
+        let shown = chosen.before(&tiny.renderer, &questions[question], count).unwrap();
         tiny.renderer.encode_prompt(&shown).unwrap().len()
     };
     // Room for two demonstrations before the longest question, or more before shorter ones.
@@ -209,7 +216,10 @@ fn demonstrations_that_do_not_fit_are_dropped_and_counted() {
     for (index, fitted) in fitted.iter().enumerate() {
         let fits = (0..=3).filter(|count| length(index, *count) + 5 <= context).max().unwrap();
         assert_eq!(fitted.dropped, 3 - fits, "question {index}");
-        assert_eq!(fitted.question, chosen.before(&questions[index], fits).unwrap());
+        assert_eq!(
+            fitted.question,
+            chosen.before(&tiny.renderer, &questions[index], fits).unwrap()
+        );
     }
     assert_eq!(fitted[longest].dropped, 1);
     let none = chosen.fit(&tiny.renderer, &questions, 4, 3).unwrap();
@@ -274,4 +284,61 @@ fn an_arm_that_gives_every_item_one_label_is_called_out() {
         format!("`zero-shot`: all 4 answers are `{first}`; the arm does not tell the items apart");
     assert_eq!(report.notes.contains(&note), same);
     assert!(same, "choose another seed for the tiny model: {:?}", report.answers);
+}
+
+#[test]
+fn items_whose_question_is_in_the_training_rows_are_counted() {
+    let tiny = TinyModel::new(256);
+    let adapter = tiny.adapter(1);
+    let report = run(&tiny, &[&adapter], &options("zero-shot,tuned", "exact-match")).unwrap();
+    let note = "1 of 4 test items have their question in the training rows; a tuned arm may have \
+                learned them by heart";
+    assert!(report.notes.iter().any(|found| found == note), "{:?}", report.notes);
+}
+
+#[test]
+fn an_adapter_that_was_trained_on_the_test_file_is_named() {
+    let tiny = TinyModel::new(256);
+    let (train, test, adapter) = (train(&tiny), test(&tiny), tiny.adapter(1));
+    let path = std::path::Path::new("runs/a");
+    let notes = |trained_on: &str| {
+        let adapters = [AdapterSource { path, adapter: &adapter, trained_on: Some(trained_on) }];
+        let input = ComparisonInput {
+            model: "tiny",
+            decoder: &tiny.decoder,
+            renderer: &tiny.renderer,
+            adapters: &adapters,
+            train: &train,
+            test: &test,
+            system_prompt: None,
+        };
+        compare(input, &options("tuned", "exact-match"), &mut |_| {}).unwrap().notes
+    };
+    let note = "adapter `runs/a` was trained on the test file itself: its score says nothing of \
+                other rows";
+    assert!(notes(&test.sha256).iter().any(|found| found == note));
+    assert!(!notes(&train.sha256).iter().any(|found| found == note));
+}
+
+#[test]
+fn questions_without_answers_are_compared_by_metrics_that_read_none() {
+    let tiny = TinyModel::new(256);
+    let train = train(&tiny);
+    let asking = r#"{"messages": [{"role": "user", "content": "my card"}]}"#;
+    let test = tiny.rows("asking.jsonl", &[asking.to_owned()]);
+    let input = ComparisonInput {
+        model: "tiny",
+        decoder: &tiny.decoder,
+        renderer: &tiny.renderer,
+        adapters: &[],
+        train: &train,
+        test: &test,
+        system_prompt: None,
+    };
+    for metric in ["valid-json", "regex:^"] {
+        assert!(!metric.parse::<Metric>().unwrap().reads_reference());
+        let report = compare(input, &options("few-shot", metric), &mut |_| {}).unwrap();
+        assert_eq!((report.items, report.answers[0].reference.as_str()), (1, ""));
+    }
+    assert!(compare(input, &options("few-shot", "chrf"), &mut |_| {}).is_err());
 }

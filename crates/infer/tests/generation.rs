@@ -201,6 +201,27 @@ fn a_row_of_output_is_the_row_of_input_with_the_completion_beside_it() {
         ["messages", "id", "completion", "prompt_tokens", "completion_tokens", "finish_reason"]
     );
     assert_eq!(row["id"], 7);
+    let input = serde_json::json!({
+        "prompt": "a", "completion": "old", "reference_completion": "older", "prompt_tokens": 1,
+    });
+    let kept = found[0].beside(input.as_object().unwrap()).unwrap();
+    let keys: Vec<&str> = kept.keys().map(String::as_str).collect();
+    assert_eq!(
+        keys,
+        [
+            "prompt",
+            "reference_reference_completion",
+            "reference_completion",
+            "reference_prompt_tokens",
+            "completion",
+            "prompt_tokens",
+            "completion_tokens",
+            "finish_reason",
+        ]
+    );
+    assert_eq!(kept["reference_reference_completion"], "old");
+    assert_eq!(kept["reference_completion"], "older");
+    assert_eq!(kept["completion"], found[0].text.as_str());
     assert_eq!(row["prompt_tokens"], prompts[0].ids.len());
     assert_eq!(row["finish_reason"], "length");
 }

@@ -54,6 +54,21 @@ fn mcnemar_sample_sizes_equal_connors_and_cost_the_exact_test_few_points_of_powe
 }
 
 #[test]
+fn an_exact_test_of_signs_needs_enough_items_that_differ() {
+    let fewest = |differing: f64, alpha: f64| {
+        fewest_items_for_signs(differing, &Planned { alpha, ..Planned::default() }).unwrap()
+    };
+    assert_eq!(fewest(1.0, 0.05), Some(6));
+    assert_eq!(fewest(0.1, 0.05), Some(60));
+    // 2^(1 − 7) is 0.015625.
+    assert_eq!(fewest(1.0, 0.015625), Some(7));
+    assert_eq!(fewest(1.0, 0.0156), Some(8));
+    assert_eq!(fewest(0.0, 0.05), None);
+    assert_eq!(mcnemar_items_needed(1.0, 0.0, &Planned::default()), Ok(Some(6)));
+    assert!(fewest_items_for_signs(1.1, &Planned::default()).is_err());
+}
+
+#[test]
 fn no_number_of_items_shows_a_difference_of_zero() {
     let planned = Planned::default();
     assert_eq!(mcnemar_items_needed(0.1, 0.1, &planned), Ok(None));

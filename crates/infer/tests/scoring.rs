@@ -94,8 +94,12 @@ fn examples_of_one_line_are_one_row() {
     let found = evaluate(tiny.model(), &examples, &mut |_| {}).unwrap();
     assert_eq!(found.rows, 2);
     assert_eq!(found.items[0].supervised_tokens, 4);
+    let correct: usize = found.items.iter().map(|item| item.correct).sum();
+    assert_eq!(found.token_accuracy, correct as f64 / 6.0);
     let lines = found.items_jsonl().unwrap();
     assert!(lines.starts_with(r#"{"line":4,"nll":"#), "{lines}");
+    let end = format!(r#""supervised_tokens":4,"correct":{}}}"#, found.items[0].correct);
+    assert!(lines.lines().next().unwrap().ends_with(&end), "{lines}");
     assert_eq!(lines.lines().count(), 2);
     let json = serde_json::to_value(&found).unwrap();
     let keys: Vec<&String> = json.as_object().unwrap().keys().collect();
@@ -108,6 +112,8 @@ fn examples_of_one_line_are_one_row() {
 #[test]
 fn rows_without_a_supervised_token_are_an_error() {
     let tiny = TinyModel::new(64);
+    let error = evaluate(tiny.model(), &[], &mut |_| {}).unwrap_err();
+    assert_eq!(error.to_string(), "no rows to evaluate, expected at least one");
     let example = TokenExample { line: 1, ids: vec![1, 2], supervised: vec![false; 2] };
     let error = evaluate(tiny.model(), &[example], &mut |_| {}).unwrap_err();
     assert_eq!(error.to_string(), "1 rows have no supervised token, expected at least one");
@@ -149,6 +155,17 @@ fn a_label_scores_what_it_scores_alone_and_the_likeliest_is_chosen() {
             assert_eq!(choice.label, lowest.1);
         }
     }
+}
+
+#[test]
+fn answers_that_hardly_repeat_are_refused_as_labels() {
+    let tiny = TinyModel::new(64);
+    let line = |n: usize| format!(r#"{{"prompt": "a", "completion": "answer {n}"}}"#);
+    let rows: Vec<String> = (0..250).map(|n| line(n % 220)).collect();
+    let error = Labels::of(&tiny.rows("free.jsonl", &rows)).unwrap_err();
+    let end = "free.jsonl` holds 220 distinct answers in 250 rows, expected labels, which repeat";
+    assert!(error.to_string().ends_with(end), "{error}");
+    assert!(error.hint().unwrap().contains("use another metric for free text"));
 }
 
 #[test]

@@ -75,7 +75,7 @@ fn arms_that_agree_on_many_items_are_decided_for_the_prompt() {
 
 #[test]
 fn arms_that_agree_on_few_items_tell_nothing() {
-    for items in [1, 5, 100] {
+    for items in [2, 5, 100] {
         let right = first(items / 2, items);
         let arms = [prompt("zero-shot", &right), tuned("tuned", &right)];
         let (comparisons, verdict) = judge(&arms, &RESAMPLING).unwrap();
@@ -119,6 +119,7 @@ fn every_tuned_arm_meets_every_prompt_and_all_count_in_the_adjustment() {
         tuned("tuned+system-prompt", &first(45, 100)),
     ];
     let (comparisons, verdict) = judge(&arms, &RESAMPLING).unwrap();
+    let comparisons = &comparisons[..4];
     let names: Vec<_> = comparisons.iter().map(|c| format!("{} {}", c.a, c.b)).collect();
     let expected = [
         "tuned zero-shot",
@@ -167,6 +168,83 @@ fn figures_that_are_no_shares_go_through_the_paired_bootstrap() {
 }
 
 #[test]
+fn a_metric_that_gives_every_arm_0_tells_nothing_on_any_number_of_items() {
+    let judged = |metric: &str, right: usize| {
+        let arms = [
+            arm_by(metric, "zero-shot", ArmKind::PromptOnly, &first(0, 400)),
+            arm_by(metric, "tuned", ArmKind::Tuned, &first(right, 400)),
+        ];
+        judge(&arms, &RESAMPLING).unwrap().1
+    };
+    for (metric, right, end) in [
+        // Right answers of two words, which BLEU over items cannot see.
+        (
+            "bleu",
+            300,
+            "; the metric is 0 over these items for every arm, try `chrf`, which compares characters",
+        ),
+        (
+            "rouge-l",
+            0,
+            "; the metric scores every answer 0, try `chrf`, which compares characters",
+        ),
+        (
+            "exact-match",
+            0,
+            "; the metric scores every answer 0: look at the answers, or take another metric",
+        ),
+    ] {
+        let verdict = judged(metric, right);
+        assert_eq!((verdict.choice, verdict.items_needed), (Choice::CannotTell, None), "{metric}");
+        assert!(verdict.why.ends_with(end), "{}", verdict.why);
+    }
+    // Arms that are right everywhere leave nothing to gain.
+    let all = [prompt("zero-shot", &first(400, 400)), tuned("tuned", &first(400, 400))];
+    assert_eq!(judge(&all, &RESAMPLING).unwrap().1.choice, Choice::Prompt);
+}
+
+#[test]
+fn no_plan_is_for_fewer_items_than_the_exact_test_needs() {
+    // 3 of 3 have an exact p of 0.25, 5 of 5 of 0.0625, and 6 of 6 of 0.03125.
+    for metric in ["exact-match", "rouge-l"] {
+        let arms = [
+            arm_by(metric, "zero-shot", ArmKind::PromptOnly, &first(0, 3)),
+            arm_by(metric, "tuned", ArmKind::Tuned, &first(3, 3)),
+        ];
+        // `rouge-l` finds nothing in common between `zzz` and `answer 0`.
+        let (_, verdict) = judge(&arms, &RESAMPLING).unwrap();
+        assert_eq!(
+            (verdict.choice, verdict.items_needed),
+            (Choice::CannotTell, Some(6)),
+            "{metric}"
+        );
+    }
+}
+
+#[test]
+fn pairs_within_a_kind_are_a_family_of_their_own_that_the_verdict_does_not_read() {
+    let arms = [
+        prompt("zero-shot", &first(20, 100)),
+        tuned("tuned:a", &first(47, 100)),
+        prompt("few-shot", &first(41, 100)),
+        tuned("tuned:b", &first(45, 100)),
+    ];
+    let (comparisons, verdict) = judge(&arms, &RESAMPLING).unwrap();
+    let within: Vec<_> = comparisons.iter().filter(|c| c.family == Family::Within).collect();
+    let names: Vec<_> = within.iter().map(|c| format!("{} {}", c.a, c.b)).collect();
+    assert_eq!(names, ["zero-shot few-shot", "tuned:a tuned:b"]);
+    assert!(comparisons[..4].iter().all(|c| c.family == Family::TunedAgainstPrompt));
+    // 2 items to 0 have an exact p of 0.5, the larger of two.
+    assert_close(within[1].p_adjusted, 0.5);
+    assert_close(within[0].p_adjusted * 2f64.powi(20), 2.0);
+    let across = arms.iter().filter(|arm| arm.name != "tuned:b" && arm.name != "zero-shot");
+    let pair: Vec<ScoredArm> = across.cloned().collect();
+    let alone = judge(&pair, &RESAMPLING).unwrap().0;
+    assert_close(alone[0].p_value, comparisons[1].p_value);
+    assert!(verdict.why.contains("0.410 of `few-shot`"), "{}", verdict.why);
+}
+
+#[test]
 fn an_arm_with_few_right_or_wrong_items_has_wilsons_interval() {
     let method = |right: usize| {
         let arm = prompt("zero-shot", &first(right, 60));
@@ -209,9 +287,10 @@ fn the_report_has_the_names_that_the_command_line_promises() {
     let (comparisons, verdict) = judge(&arms, &RESAMPLING).unwrap();
     let comparison = serde_json::to_value(&comparisons[0]).unwrap();
     let keys: Vec<&String> = comparison.as_object().unwrap().keys().collect();
-    let expected = ["a", "b", "difference", "ci95", "test", "p_value", "p_adjusted"];
+    let expected = ["a", "b", "difference", "ci95", "test", "p_value", "p_adjusted", "family"];
     assert_eq!(keys, expected);
     assert_eq!(comparison["test"], "mcnemar-exact");
+    assert_eq!(comparison["family"], "tuned-against-prompt");
     assert_close(comparison["p_adjusted"].as_f64().unwrap(), 0.03125);
     assert_eq!(comparison["ci95"].as_array().unwrap().len(), 2);
     let verdict = serde_json::to_value(&verdict).unwrap();

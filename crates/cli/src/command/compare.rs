@@ -3,7 +3,8 @@
 use std::path::Path;
 
 use anyhow::Context;
-use tunewise_data::{read_file, DataSet};
+use serde_json::Value;
+use tunewise_data::{read_file, DataSet, ReadOptions};
 use tunewise_infer::arm::arms;
 use tunewise_infer::{
     compare, AdapterSource, ArmRequest, ComparisonInput, ComparisonOptions, ComparisonProgress,
@@ -28,16 +29,21 @@ pub fn run(args: &CompareArgs, form: Form) -> anyhow::Result<Exit> {
     let system_prompt = args.system_prompt.as_deref().map(read_text).transpose()?;
     arms(&options.arms, &args.adapter, system_prompt.is_some())?;
     let folder = ModelFolder::at(&args.model.model)?;
-    let train = read(args, &args.train)?;
-    let test = read(args, &args.test)?;
+    let train = read(&args.train, &args.rows.answered())?;
+    let test = match options.metric.reads_reference() {
+        true => read(&args.test, &args.rows.answered())?,
+        false => read(&args.test, &args.rows.asked())?,
+    };
     // The report holds the renderer's notes.
     let renderer = folder.silent_renderer()?;
     let decoder = folder.decoder(args.model.dtype)?;
     let read = args.adapter.iter().map(|dir| model_folder::adapter(&decoder, &renderer, dir));
     let read: Vec<Adapter> = read.collect::<anyhow::Result<_>>()?;
-    let sources = args.adapter.iter().zip(&read);
-    let sources: Vec<AdapterSource<'_>> =
-        sources.map(|(path, adapter)| AdapterSource { path, adapter }).collect();
+    let hashes: Vec<Option<String>> = args.adapter.iter().map(|dir| trained_on(dir)).collect();
+    let sources = args.adapter.iter().zip(&read).zip(&hashes);
+    let sources: Vec<AdapterSource<'_>> = sources
+        .map(|((path, adapter), hash)| AdapterSource { path, adapter, trained_on: hash.as_deref() })
+        .collect();
     let input = ComparisonInput {
         model: &args.model.model.display().to_string(),
         decoder: &decoder,
@@ -59,6 +65,13 @@ pub fn run(args: &CompareArgs, form: Form) -> anyhow::Result<Exit> {
     ));
     form.json(&report)?;
     Ok(Exit::Done)
+}
+
+/// The SHA-256 of the rows that an adapter was trained on, where training recorded it beside the adapter.
+fn trained_on(folder: &Path) -> Option<String> {
+    let text = std::fs::read_to_string(folder.join("tunewise.json")).ok()?;
+    let record: Value = serde_json::from_str(&text).ok()?;
+    record["provenance"]["train_data"]["sha256"].as_str().map(str::to_owned)
 }
 
 fn options(args: &CompareArgs) -> Result<ComparisonOptions, InferError> {
@@ -95,8 +108,8 @@ fn read_text(path: &Path) -> anyhow::Result<String> {
     Ok(text.to_owned())
 }
 
-fn read(args: &CompareArgs, path: &Path) -> anyhow::Result<DataSet> {
-    let set = read_file(path, &args.rows.answered())?;
+fn read(path: &Path, options: &ReadOptions) -> anyhow::Result<DataSet> {
+    let set = read_file(path, options)?;
     if !set.bad_rows.is_empty() {
         output::warn(format_args!(
             "`{}`: {} left out",

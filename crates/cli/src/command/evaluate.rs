@@ -10,6 +10,7 @@ use tunewise_model::files::write_whole;
 use crate::args::EvaluateArgs;
 use crate::counter::Counter;
 use crate::exit::Exit;
+use crate::failure::Problem;
 use crate::model_folder::{self, ModelFolder};
 use crate::number::{counted, grouped};
 use crate::output::{self, Form};
@@ -24,6 +25,7 @@ pub fn run(args: &EvaluateArgs, form: Form) -> anyhow::Result<Exit> {
     let set = read_file(&args.data, &args.rows.answered())?;
     let tokenized = tokenized(args, &folder, &renderer, &set)?;
     tell_losses(&args.data, &set, &tokenized);
+    refuse_none_left(args, &folder, &tokenized)?;
     let decoder = folder.decoder(args.model.dtype)?;
     let adapter = args.adapter.as_deref();
     let adapter = adapter.map(|dir| model_folder::adapter(&decoder, &renderer, dir)).transpose()?;
@@ -46,11 +48,38 @@ fn tokenized(
     renderer: &Renderer,
     set: &DataSet,
 ) -> anyhow::Result<Tokenized> {
-    let max_length = match args.max_length {
-        Some(length) => length,
-        None => folder.context()?,
-    };
+    let max_length = max_length(args, folder)?;
     Ok(tokenize(renderer, set, args.train_on, max_length, args.excess_length_strategy)?)
+}
+
+/// Nothing, where a row is left to measure.
+fn refuse_none_left(
+    args: &EvaluateArgs,
+    folder: &ModelFolder,
+    tokenized: &Tokenized,
+) -> anyhow::Result<()> {
+    if !tokenized.examples.is_empty() {
+        return Ok(());
+    }
+    let most = max_length(args, folder)?;
+    let rows = match tokenized.rows {
+        1 => "the only row is".to_owned(),
+        rows => format!("all {} are", counted(rows, "row")),
+    };
+    let what = format!(
+        "`{}`: {rows} longer than {}, expected at least one that is not",
+        args.data.display(),
+        counted(most, "token")
+    );
+    let hint = "raise `--max-length`, or pass `--excess-length-strategy truncate`";
+    Err(Problem::with_hint(what, hint).into())
+}
+
+fn max_length(args: &EvaluateArgs, folder: &ModelFolder) -> anyhow::Result<usize> {
+    match args.max_length {
+        Some(length) => Ok(length),
+        None => folder.context(),
+    }
 }
 
 /// Says which rows are not measured as they stand.

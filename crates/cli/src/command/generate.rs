@@ -9,6 +9,7 @@ use serde_json::{json, Value};
 use tunewise_data::{
     read_file, Body, DataSet, Example, Message, Renderer, Role, Row, TemplateKind,
 };
+use tunewise_infer::prompt::asked as asked_under;
 use tunewise_infer::{
     generate, Completion, Decoding, GenerationEvent, InferError, Limits, Model, Prompt, Sampling,
     SamplingOptions,
@@ -179,7 +180,7 @@ fn answer_rows(
     Ok(())
 }
 
-/// The input rows with what was answered.
+/// The input rows with what was answered; a field of theirs that the answer has too is kept as `reference_…`.
 fn jsonl(set: &DataSet, completions: &[Completion]) -> anyhow::Result<String> {
     let mut lines = String::new();
     for (row, completion) in set.rows.iter().zip(completions) {
@@ -195,7 +196,9 @@ fn prompt(
     set: &DataSet,
     row: &Row,
 ) -> anyhow::Result<Prompt> {
-    let asked = args.system.as_deref().and_then(|system| row.example.question(Some(system)));
+    let system = args.system.as_deref();
+    let asked =
+        asked_under(renderer, &row.example, system).map_err(|error| error.in_file(&set.path))?;
     let prompt = Prompt::of(renderer, asked.as_ref().unwrap_or(&row.example));
     Ok(prompt.map_err(|error| error.in_file(&set.path))?)
 }

@@ -137,6 +137,11 @@ impl Metric {
         )
     }
 
+    /// Whether an output is compared with a reference; without one, rows that only ask can be scored.
+    pub fn reads_reference(&self) -> bool {
+        !matches!(self, Metric::ValidJson | Metric::Regex(_))
+    }
+
     /// Whether the outputs are to be labels, chosen among candidates by their likelihood.
     pub fn takes_labels(&self) -> bool {
         matches!(self, Metric::LabelAccuracy | Metric::MacroF1)

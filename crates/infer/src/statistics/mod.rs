@@ -20,7 +20,9 @@ pub use bootstrap::{
 pub use holm::holm;
 pub use mcnemar::{mcnemar, McNemar};
 pub use normal::normal_quantile;
-pub use power::{items_to_bound_gain, mcnemar_items_needed, paired_items_needed, Planned};
+pub use power::{
+    fewest_items_for_signs, items_to_bound_gain, mcnemar_items_needed, paired_items_needed, Planned,
+};
 pub use proportion::{agresti_min_interval, wilson_interval};
 
 use serde::{Serialize, Serializer};

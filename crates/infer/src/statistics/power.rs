@@ -23,6 +23,7 @@ impl Default for Planned {
 /// `only_a` and `only_b` are the shares of items that only one arm gets right. `None` where they
 /// are equal: no number of items shows a difference that is not there. The formula is for the test
 /// without continuity correction; the exact test has a power of a few points less at that number.
+/// It is never below [`fewest_items_for_signs`], where the exact test cannot reach alpha.
 ///
 /// # Errors
 /// When a share is negative, both exceed 1 together, or the plan's chances are not between 0 and 1.
@@ -50,7 +51,35 @@ pub fn mcnemar_items_needed(
     }
     let spread = (discordant - difference * difference).max(0.0).sqrt();
     let root = (z_alpha * discordant.sqrt() + z_power * spread) / difference;
-    Ok(Some(whole(root * root)))
+    let fewest = fewest_items_for_signs(discordant, planned)?.unwrap_or_default();
+    Ok(Some(whole(root * root).max(fewest)))
+}
+
+/// The number of items below which an exact test of signs cannot reach alpha, however one-sided.
+///
+/// `differing` is the share of items on which two arms differ. Where all k of them favour one arm,
+/// the two-sided p-value is 2^(1 − k). `None` where no item differs.
+///
+/// # Errors
+/// When the share is not in 0..1, or the plan's chances are not between 0 and 1.
+pub fn fewest_items_for_signs(
+    differing: f64,
+    planned: &Planned,
+) -> Result<Option<usize>, StatisticsError> {
+    if !(0.0..=1.0 + 1e-9).contains(&differing) {
+        return Err(StatisticsError::OutOfRange {
+            what: "share of differing items",
+            expected: "a number from 0 to 1",
+            found: differing,
+        });
+    }
+    check_share("alpha", planned.alpha)?;
+    if is_zero(differing) {
+        return Ok(None);
+    }
+    let signs = (1.0 - planned.alpha.log2()).ceil();
+    // A share is a quotient of counts: its rounding must not ask for one item more.
+    Ok(Some(whole(signs / differing - 1e-9)))
 }
 
 /// The number of items at which a paired test of means would tell, if the difference observed is

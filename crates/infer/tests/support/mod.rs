@@ -26,9 +26,18 @@ pub struct TinyModel {
 impl TinyModel {
     /// A model of random weights with a context of so many tokens.
     pub fn new(context: usize) -> TinyModel {
+        TinyModel::with_text_of("tiny-bytes", context)
+    }
+
+    /// The same without a chat template.
+    pub fn plain(context: usize) -> TinyModel {
+        TinyModel::with_text_of("tiny-pieces", context)
+    }
+
+    fn with_text_of(fixture: &str, context: usize) -> TinyModel {
         let dir = tempfile::tempdir().unwrap();
         let fixture =
-            Path::new(env!("CARGO_MANIFEST_DIR")).join("../data/tests/fixtures/tiny-bytes");
+            Path::new(env!("CARGO_MANIFEST_DIR")).join("../data/tests/fixtures").join(fixture);
         for name in ["tokenizer.json", "tokenizer_config.json"] {
             std::fs::copy(fixture.join(name), dir.path().join(name)).unwrap();
         }

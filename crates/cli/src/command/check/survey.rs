@@ -117,7 +117,8 @@ impl Tokens {
         let line = row.example.line;
         // A text that is far too long is told before it is tokenized, which would take its size many times over.
         let fits = self.renderer.check_length(&row.example, self.train_on, self.max_length);
-        let encoded = fits.and_then(|()| self.renderer.encode_training(&row.example, self.train_on));
+        let encoded =
+            fits.and_then(|()| self.renderer.encode_training(&row.example, self.train_on));
         let examples = match encoded {
             Ok(examples) => examples,
             Err(error) => {
