@@ -19,6 +19,19 @@ fn text_of(renderer: &Renderer, row: &Example, prompt: bool) -> Option<Rendered>
     renderer.render_text(row, prompt).ok()
 }
 
+/// A renderer of one of the shared templates: a file of its own, or a key of `tokenizer_config.json`.
+fn under_shared(shared: &Path, path: &str) -> Renderer {
+    let text = std::fs::read_to_string(shared.join(path)).unwrap();
+    let source = match path.ends_with(".json") {
+        true => {
+            let settings: Value = serde_json::from_str(&text).unwrap();
+            settings["chat_template"].as_str().unwrap().to_string()
+        }
+        false => text,
+    };
+    renderer("tiny-pieces").with_template(source).unwrap()
+}
+
 #[test]
 fn own_templates_give_the_texts_and_ids_of_transformers() {
     let rows = rows();
@@ -50,15 +63,7 @@ fn shared_templates_give_the_texts_of_transformers() {
     let mut differing = Vec::new();
     let mut compared = 0;
     for (path, cases) in json_file(&beside("golden/templates.json")).as_object().unwrap() {
-        let source = std::fs::read_to_string(shared.join(path)).unwrap();
-        let source = match path.ends_with(".json") {
-            true => serde_json::from_str::<Value>(&source).unwrap()["chat_template"]
-                .as_str()
-                .unwrap()
-                .to_string(),
-            false => source,
-        };
-        let renderer = renderer("tiny-pieces").with_template(source).unwrap();
+        let renderer = under_shared(&shared, path);
         for (name, digest) in cases.as_object().unwrap() {
             let (row, prompt) = asked(&rows, name);
             let found = text_of(&renderer, &row, prompt);
@@ -83,15 +88,7 @@ fn shared_templates_give_the_texts_of_transformers() {
 fn every_shared_template_renders_three_turns() {
     let Some(shared) = shared() else { return };
     for path in json_file(&beside("golden/templates.json")).as_object().unwrap().keys() {
-        let source = std::fs::read_to_string(shared.join(path)).unwrap();
-        let source = match path.ends_with(".json") {
-            true => serde_json::from_str::<Value>(&source).unwrap()["chat_template"]
-                .as_str()
-                .unwrap()
-                .to_string(),
-            false => source,
-        };
-        let renderer = renderer("tiny-pieces").with_template(source).unwrap();
+        let renderer = under_shared(&shared, path);
         let row = turns(&[("user", "Hi."), ("assistant", "Hello."), ("user", "Bye.")]);
         let prompt = renderer.render(&row, RenderMode::GenerationPrompt).unwrap();
         assert!(prompt.text.contains("Bye."), "{path}");
@@ -103,15 +100,7 @@ fn every_shared_template_renders_three_turns() {
 fn the_prompt_begins_the_training_row_under_every_shared_template() {
     let Some(shared) = shared() else { return };
     for path in json_file(&beside("golden/templates.json")).as_object().unwrap().keys() {
-        let source = std::fs::read_to_string(shared.join(path)).unwrap();
-        let source = match path.ends_with(".json") {
-            true => serde_json::from_str::<Value>(&source).unwrap()["chat_template"]
-                .as_str()
-                .unwrap()
-                .to_string(),
-            false => source,
-        };
-        let renderer = renderer("tiny-pieces").with_template(source).unwrap();
+        let renderer = under_shared(&shared, path);
         let row = turns(&[
             ("user", "Hi."),
             ("assistant", "One two."),
