@@ -140,10 +140,14 @@ fn undecided(figures: String, comparison: &Comparison) -> Result<Verdict, Statis
     let to_bound = to_bound.map(|items| items.max(FEWEST_ITEMS_TO_BOUND_GAIN));
     // A plan for fewer items than were just not enough would contradict the outcome.
     let more = comparison.items() + 1;
-    let needed = to_show.into_iter().chain(to_bound).min();
-    let needed = needed.map(|items| items.max(more));
-    let outlook = match needed {
-        Some(items) => format!("about {items} items would tell"),
+    let shows = "show a difference of this size";
+    let bounds = format!("tell whether tuning gains {:.0} points", 100.0 * WORTHWHILE_GAIN);
+    let plans = [(to_show, shows), (to_bound, bounds.as_str())];
+    let plans = plans.into_iter().filter_map(|(items, what)| Some((items?.max(more), what)));
+    let plan = plans.min_by_key(|(items, _)| *items);
+    let needed = plan.map(|(items, _)| items);
+    let outlook = match plan {
+        Some((items, what)) => format!("about {items} items would {what}"),
         None => "no number of items can be named".to_string(),
     };
     Ok(cannot_tell(format!("{figures}; {outlook}"), needed))

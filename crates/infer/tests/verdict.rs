@@ -94,7 +94,11 @@ fn a_small_difference_on_few_items_needs_more_of_them() {
     let (_, verdict) = judge(&arms, &RESAMPLING).unwrap();
     // Connor's formula at alpha 0.05 and power 0.8, as in the golden file.
     assert_eq!((verdict.choice, verdict.items_needed), (Choice::CannotTell, Some(234)));
-    assert!(verdict.why.ends_with("; about 234 items would tell"), "{}", verdict.why);
+    assert!(
+        verdict.why.ends_with("; about 234 items would show a difference of this size"),
+        "{}",
+        verdict.why
+    );
 }
 
 #[test]
