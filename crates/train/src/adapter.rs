@@ -6,6 +6,7 @@ use std::path::Path;
 use tunewise_model::{Adapter, Decoder, InitLoraWeights, LoraConfig, TargetModules};
 
 use crate::error::{Result, TrainError};
+use crate::nearest::nearest;
 use crate::recipe::{self, Layers, ModuleNames, Patterns, Recipe};
 
 /// The adapter before the first step.
@@ -148,8 +149,9 @@ fn check_found(
     }
     let leaves: BTreeSet<&str> = paths.iter().filter_map(|path| path.rsplit('.').next()).collect();
     let leaves: Vec<&str> = leaves.into_iter().collect();
-    let expected = format!("linear layers of the model such as `{}`", leaves.join("`, `"));
-    Err(TrainError::Setting { key, expected, found: format!("`{entry}`") })
+    let expected = format!("`{}`", leaves.join("`, `"));
+    let nearest = nearest(entry, leaves);
+    Err(TrainError::UnknownLayer { key, found: entry.to_owned(), expected, nearest })
 }
 
 /// Nothing, where the values that the recipe sets are those of the adapter.

@@ -35,7 +35,27 @@ pub enum TrainError {
         /// What was expected and found.
         source: serde_norway::Error,
     },
-    /// A value given for a key does not have the key's type.
+    /// A recipe file that cannot be read.
+    #[error("`{path}` {found}, expected a recipe file", path = path.display())]
+    RecipeFile {
+        /// The file.
+        path: PathBuf,
+        /// What is there instead, as a predicate.
+        found: String,
+    },
+    /// A value that is none of those that a key takes.
+    #[error("{}`{key}` is `{found}`, expected {expected}", at(place))]
+    WrongValue {
+        /// File and line; empty for a flag.
+        place: String,
+        /// The recipe key.
+        key: String,
+        /// The value.
+        found: String,
+        /// What would do.
+        expected: String,
+    },
+    /// A value given for a key is not YAML.
     #[error("`{key}` is `{found}`: {source}")]
     KeyValue {
         /// The recipe key.
@@ -84,12 +104,34 @@ pub enum TrainError {
         found: String,
     },
     /// A key without which there is nothing to do.
-    #[error("recipe key `{key}` is not set, expected {expected}")]
+    #[error("`{flag}` (recipe key `{key}`) is not set, expected {expected}")]
     MissingKey {
+        /// The flag that sets it.
+        flag: &'static str,
         /// The recipe key.
         key: &'static str,
         /// What it should be.
         expected: &'static str,
+    },
+    /// A layer that the model does not have.
+    #[error("`{key}` is `{found}`, expected linear layers of the model such as {expected}")]
+    UnknownLayer {
+        /// The recipe key.
+        key: &'static str,
+        /// The name or pattern.
+        found: String,
+        /// The names of the model's layers.
+        expected: String,
+        /// The known name that looks most like it.
+        nearest: Option<String>,
+    },
+    /// An output folder in which the run would overwrite something that no run wrote.
+    #[error("`output_dir` is `{}`, {found}, expected a folder for the adapter alone", path.display())]
+    OutputTaken {
+        /// The folder.
+        path: PathBuf,
+        /// What it is.
+        found: String,
     },
     /// A recipe key that contradicts the adapter that training starts from.
     #[error("`{key}` is {recipe}, expected {adapter} as in the configuration of `init_adapter`")]
@@ -161,6 +203,8 @@ pub enum TrainError {
         found: f64,
         /// File and line of the rows.
         places: String,
+        /// The latest checkpoint in the output folder.
+        checkpoint: Option<String>,
     },
     /// A tensor that is not a number and was about to be saved.
     #[error("step {step}: `{tensor}` holds a value that is not finite, so nothing was saved")]
@@ -169,6 +213,8 @@ pub enum TrainError {
         step: usize,
         /// The tensor.
         tensor: String,
+        /// The latest checkpoint in the output folder.
+        checkpoint: Option<String>,
     },
     /// Adapter tensors that are what they were before training.
     #[error("{} of {total} adapter tensors did not move in {steps} steps: {}", still.len(), some(still))]
@@ -212,8 +258,15 @@ impl TrainError {
     /// What the user can do about it, where there is something.
     pub fn hint(&self) -> Option<String> {
         Some(match self {
-            Self::UnknownKey { nearest: Some(nearest), .. } => format!("did you mean `{nearest}`?"),
+            Self::UnknownKey { nearest: Some(nearest), .. }
+            | Self::UnknownLayer { nearest: Some(nearest), .. } => format!("did you mean `{nearest}`?"),
             Self::UnknownKey { .. } => "`tunewise recipe` lists every key".into(),
+            Self::RecipeFile { .. } => "`tunewise recipe > recipe.yaml` writes one with every key".into(),
+            Self::MissingKey { .. } => {
+                "`tunewise train --model FOLDER --data rows.jsonl --output adapter`, or the keys in a `--config` file".into()
+            }
+            Self::Setting { key: "r", .. } => "ranks of 8 to 64 are common; 8 is the default".into(),
+            Self::OutputTaken { .. } => "choose a folder of its own, such as `adapter`".into(),
             Self::NotBuilt { instead, .. } => return instead.clone(),
             Self::InitAdapter { key, .. } => format!("drop `{key}`, or train a new adapter without `init_adapter`"),
             Self::NoSupervisedToken { .. } => {
@@ -227,8 +280,12 @@ impl TrainError {
             Self::UnfinishedRun { .. } => {
                 "pass `resume_from_checkpoint: true` to continue it, remove its checkpoints, or choose another `output_dir`".into()
             }
-            Self::NonFinite { .. } | Self::NonFiniteTensor { .. } => {
-                "lower `learning_rate`, or look at those rows; the last checkpoint is intact".into()
+            Self::NonFinite { checkpoint, .. } | Self::NonFiniteTensor { checkpoint, .. } => {
+                let saved = match checkpoint {
+                    Some(checkpoint) => format!("`{checkpoint}` is intact"),
+                    None => "no checkpoint was saved".to_owned(),
+                };
+                format!("lower `learning_rate`, or look at those rows; {saved}")
             }
             Self::BestDidNotTrain { .. } => {
                 "lower `learning_rate` or the warm-up, or drop `load_best_model_at_end`".into()
@@ -240,6 +297,16 @@ impl TrainError {
             Self::Model(source) => return source.hint(),
             _ => return None,
         })
+    }
+
+    /// The same error; one about numbers that are not finite says which checkpoint is left.
+    pub(crate) fn with_checkpoint(mut self, latest: Option<String>) -> Self {
+        if let Self::NonFinite { checkpoint, .. } | Self::NonFiniteTensor { checkpoint, .. } =
+            &mut self
+        {
+            *checkpoint = latest;
+        }
+        self
     }
 
     /// Whether the input was fine and the run itself failed a check (exit code 1 rather than 2).

@@ -21,6 +21,7 @@ pub mod checkpoint;
 pub mod error;
 mod logs;
 mod model_card;
+mod nearest;
 pub mod optimizer;
 pub mod provenance;
 pub mod recipe;
@@ -38,7 +39,7 @@ mod trained;
 pub mod trainer;
 
 pub use error::{Result, TrainError};
-pub use provenance::Provenance;
+pub use provenance::{base_fingerprint, Provenance};
 pub use recipe::{KeyInfo, Recipe};
 pub use record::{EvaluationRecord, Event, LogEntry, Observer, StepRecord};
 pub use run::run;

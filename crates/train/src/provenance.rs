@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::Read;
+use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
@@ -12,6 +12,11 @@ use tunewise_data::TokenExample;
 
 use crate::error::{Result, TrainError};
 
+/// Samples of a weights file that a fingerprint reads.
+const SAMPLES: u64 = 64;
+/// Bytes of a sample.
+const SAMPLE_BYTES: u64 = 4096;
+
 /// What an adapter was trained on and how.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct Provenance {
@@ -19,6 +24,8 @@ pub struct Provenance {
     pub base_model: String,
     /// Hash of its configuration and of each weights file.
     pub base_sha256: String,
+    /// Its [`base_fingerprint`], cheap to compare with the model at hand.
+    pub base_fingerprint: String,
     /// The training rows.
     pub train_data: DataFile,
     /// The valid split.
@@ -44,6 +51,8 @@ pub struct DataFile {
     pub path: String,
     /// Hash of its bytes.
     pub sha256: String,
+    /// Name of the row format.
+    pub format: String,
     /// Rows read.
     pub rows_read: usize,
     /// Bad rows left out.
@@ -114,6 +123,48 @@ fn rows_sha256(rows: &[TokenExample]) -> String {
 /// # Errors
 /// When the folder or a file cannot be read.
 pub fn base_sha256(folder: &Path) -> Result<String> {
+    let mut files = weights_files(folder)?;
+    files.insert(0, folder.join("config.json"));
+    files_sha256(&files)
+}
+
+/// The hash of a model folder from little reading: its `config.json`, and of every safetensors file the name, the
+/// length and samples spread evenly over it.
+///
+/// # Errors
+/// When the folder or a file cannot be read.
+pub fn base_fingerprint(model: &Path) -> Result<String> {
+    let config = model.join("config.json");
+    let io = |source| TrainError::Io { path: config.clone(), source };
+    let mut hash = Sha256::new();
+    hash.update(std::fs::read(&config).map_err(io)?);
+    for path in weights_files(model)? {
+        let io = |source| TrainError::Io { path: path.clone(), source };
+        sample(&path, &mut hash).map_err(io)?;
+    }
+    Ok(hex(&hash.finalize()))
+}
+
+fn sample(path: &Path, hash: &mut Sha256) -> std::io::Result<()> {
+    let mut file = File::open(path)?;
+    let length = file.metadata()?.len();
+    hash.update(path.file_name().unwrap_or_default().as_encoded_bytes());
+    hash.update(length.to_le_bytes());
+    let last = length.saturating_sub(SAMPLE_BYTES);
+    let stride = (last / (SAMPLES - 1)).max(1);
+    let mut bytes = Vec::new();
+    for index in 0..SAMPLES {
+        let start = if index + 1 == SAMPLES { last } else { (index * stride).min(last) };
+        file.seek(SeekFrom::Start(start))?;
+        bytes.clear();
+        file.by_ref().take(SAMPLE_BYTES).read_to_end(&mut bytes)?;
+        hash.update(&bytes);
+    }
+    Ok(())
+}
+
+/// The safetensors files of a folder in the order of their names.
+fn weights_files(folder: &Path) -> Result<Vec<PathBuf>> {
     let io = |source| TrainError::Io { path: folder.into(), source };
     let mut files: Vec<PathBuf> = Vec::new();
     for entry in std::fs::read_dir(folder).map_err(io)? {
@@ -123,8 +174,7 @@ pub fn base_sha256(folder: &Path) -> Result<String> {
         }
     }
     files.sort();
-    files.insert(0, folder.join("config.json"));
-    files_sha256(&files)
+    Ok(files)
 }
 
 /// The hash of an adapter folder: its configuration and its tensors.
@@ -196,6 +246,49 @@ mod tests {
         assert_ne!(first, second);
         write("config.json", "{ }");
         assert_ne!(second, base_sha256(dir.path()).unwrap());
+    }
+
+    #[test]
+    fn a_fingerprint_changes_with_configuration_length_and_every_region_of_the_weights() {
+        let dir = tempfile::tempdir().unwrap();
+        let write =
+            |name: &str, bytes: &[u8]| std::fs::write(dir.path().join(name), bytes).unwrap();
+        let now = || base_fingerprint(dir.path()).unwrap();
+        write("config.json", b"{}");
+        // Short enough that the samples cover it whole.
+        let mut weights = vec![7u8; 200_000];
+        write("model.safetensors", &weights);
+        let mut seen = vec![now()];
+        assert_eq!(seen[0], now());
+        for place in [0, 99_999, 199_999] {
+            weights[place] += 1;
+            write("model.safetensors", &weights);
+            seen.push(now());
+        }
+        weights.push(7);
+        write("model.safetensors", &weights);
+        seen.push(now());
+        write("config.json", b"{ }");
+        seen.push(now());
+        let distinct: std::collections::BTreeSet<_> = seen.iter().collect();
+        assert_eq!(distinct.len(), 6);
+    }
+
+    #[test]
+    fn a_fingerprint_of_a_long_file_reads_its_end_and_not_every_byte() {
+        let dir = tempfile::tempdir().unwrap();
+        let write =
+            |name: &str, bytes: &[u8]| std::fs::write(dir.path().join(name), bytes).unwrap();
+        write("config.json", b"{}");
+        let mut weights = vec![7u8; 3 << 20];
+        write("model.safetensors", &weights);
+        let before = base_fingerprint(dir.path()).unwrap();
+        weights[5000] = 8;
+        write("model.safetensors", &weights);
+        assert_eq!(before, base_fingerprint(dir.path()).unwrap());
+        weights[(3 << 20) - 1] = 8;
+        write("model.safetensors", &weights);
+        assert_ne!(before, base_fingerprint(dir.path()).unwrap());
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 mod check;
 mod describe;
+mod keys;
 mod read;
 mod targets;
 mod value;
@@ -27,6 +28,7 @@ pub struct Recipe {
     /// JSONL file to train on, or a folder with `train.jsonl` and, where there are, `valid.jsonl` and `test.jsonl`.
     pub data: Option<String>,
     /// Folder for the adapter, its checkpoints and its logs.
+    #[schemars(extend("minLength" = 1))]
     pub output_dir: Option<String>,
     /// How the rows are written; `auto` looks at the first row of each file.
     pub data_format: DataFormat,
@@ -41,6 +43,7 @@ pub struct Recipe {
     /// Which assistant turns are trained on: `all`, or the `last` one.
     pub train_on: TrainedTurns,
     /// Longest row, in tokens; `null` is the model's context.
+    #[schemars(extend("minimum" = 1))]
     pub max_length: Option<usize>,
     /// What a longer row does: `raise` stops before training, `truncate` cuts its end, `drop` leaves it out.
     pub excess_length_strategy: LengthStrategy,
@@ -51,10 +54,13 @@ pub struct Recipe {
     /// PEFT adapter folder to start from; its configuration (rank, alpha, targets) then governs.
     pub init_adapter: Option<String>,
     /// Rank of the adapter.
+    #[schemars(extend("minimum" = 1, "maximum" = check::MOST_RANK))]
     pub r: usize,
     /// Scale of the adapter: its output is multiplied by alpha/r, with `use_rslora` by alpha/√r.
+    #[schemars(extend("exclusiveMinimum" = 0))]
     pub lora_alpha: f64,
     /// Share of the adapter's inputs set to zero while training. Above 0, shared prefixes are computed per row.
+    #[schemars(extend("minimum" = 0, "exclusiveMaximum" = 1))]
     pub lora_dropout: f64,
     /// Layers that get an adapter: `all-linear` (without the output head), a list of names, or one regular
     /// expression over whole paths.
@@ -64,8 +70,10 @@ pub struct Recipe {
     /// Numbers of the blocks that get an adapter; `null` is every block.
     pub layers_to_transform: Option<Layers>,
     /// Rank by layer name or regular expression, where it is not `r`.
+    #[schemars(extend("additionalProperties" = serde_json::json!({ "type": "integer", "minimum": 1, "maximum": check::MOST_RANK })))]
     pub rank_pattern: Patterns<usize>,
     /// Alpha by layer name or regular expression, where it is not `lora_alpha`.
+    #[schemars(extend("additionalProperties" = serde_json::json!({ "type": "number", "exclusiveMinimum": 0 })))]
     pub alpha_pattern: Patterns<f64>,
     /// Whether the scale is alpha/√r, which keeps it steady at high ranks.
     pub use_rslora: bool,
@@ -74,32 +82,44 @@ pub struct Recipe {
     /// How A starts (B starts at zero): `true` as PEFT does (Kaiming), or `gaussian`.
     pub init_lora_weights: InitLoraWeights,
     /// Highest learning rate.
+    #[schemars(extend("minimum" = 0))]
     pub learning_rate: f64,
     /// How the learning rate falls: `cosine`, `linear`, or `constant` (which has no warm-up).
     pub lr_scheduler_type: ScheduleName,
     /// Share of the steps over which the learning rate rises from zero, rounded up to steps.
+    #[schemars(extend("minimum" = 0, "maximum" = 1))]
     pub warmup_ratio: f64,
     /// Steps over which the learning rate rises from zero; above 0 it goes before `warmup_ratio`.
     pub warmup_steps: usize,
     /// Share of the adapter's weights taken away per step and unit of learning rate (AdamW, decoupled).
+    #[schemars(extend("minimum" = 0))]
     pub weight_decay: f64,
     /// AdamW's decay of the mean gradient.
+    #[schemars(extend("minimum" = 0, "exclusiveMaximum" = 1))]
     pub adam_beta1: f64,
     /// AdamW's decay of the mean squared gradient.
+    #[schemars(extend("minimum" = 0, "exclusiveMaximum" = 1))]
     pub adam_beta2: f64,
     /// AdamW's addition to the root of the mean squared gradient.
+    #[schemars(extend("exclusiveMinimum" = 0))]
     pub adam_epsilon: f64,
     /// Largest norm of the gradient over all tensors; a larger one is scaled down. 0 never clips.
+    #[schemars(extend("minimum" = 0))]
     pub max_grad_norm: f64,
     /// Rows computed at once in training.
+    #[schemars(extend("minimum" = 1, "maximum" = check::MOST_STEP_ROWS))]
     pub per_device_train_batch_size: usize,
     /// Rows computed at once in evaluation.
+    #[schemars(extend("minimum" = 1))]
     pub per_device_eval_batch_size: usize,
     /// Micro-batches per optimizer step: a step takes batch size × this many rows.
+    #[schemars(extend("minimum" = 1, "maximum" = check::MOST_STEP_ROWS))]
     pub gradient_accumulation_steps: usize,
     /// Passes over the rows; a fraction is fine.
+    #[schemars(extend("exclusiveMinimum" = 0))]
     pub num_train_epochs: f64,
     /// Optimizer steps of the run, whatever the epochs; -1 or `null` goes by the epochs.
+    #[schemars(extend("minimum" = -1, "not" = serde_json::json!({ "const": 0 })))]
     pub max_steps: Option<i64>,
     /// Whether a block's intermediate values are computed again in the backward pass instead of kept. Saves memory.
     pub gradient_checkpointing: bool,
@@ -108,22 +128,28 @@ pub struct Recipe {
     /// Where to compute: `auto` or `cpu`.
     pub device: ComputeDevice,
     /// Threads to compute with; `null` is one per processor core. The result is the same for any number.
+    #[schemars(extend("minimum" = 1))]
     pub threads: Option<usize>,
     /// Seed of the adapter's start, the order of rows and dropout.
     pub seed: u64,
     /// Steps between evaluations on the valid split; `null` evaluates at the end of each epoch.
+    #[schemars(extend("minimum" = 1))]
     pub eval_steps: Option<usize>,
     /// Steps between checkpoints; `null` keeps only the last step's and the best.
+    #[schemars(extend("minimum" = 1))]
     pub save_steps: Option<usize>,
     /// How many checkpoints are kept; the best one is never deleted. `null` keeps all that `save_steps` asked for.
+    #[schemars(extend("minimum" = 1))]
     pub save_total_limit: Option<usize>,
     /// Whether the adapter at the end is the one with the lowest loss on the valid split, not the last.
     pub load_best_model_at_end: bool,
     /// Evaluations without improvement after which training stops; `null` never stops early.
+    #[schemars(extend("minimum" = 1))]
     pub early_stopping_patience: Option<usize>,
     /// `true` continues from the latest checkpoint of `output_dir`, a folder from that checkpoint.
     pub resume_from_checkpoint: Resume,
     /// Steps between lines of the log; each line has that step's own figures.
+    #[schemars(extend("minimum" = 1))]
     pub logging_steps: usize,
     /// Logs to write: `jsonl` (`metrics.jsonl`), `tensorboard` (event files in `runs`), `all`, or `none`.
     pub report_to: Reports,

@@ -110,6 +110,7 @@ fn accounted(set: &DataSet, tokenized: &Tokenized) -> DataFile {
     DataFile {
         path: set.path.display().to_string(),
         sha256: set.sha256.clone(),
+        format: set.format.name().to_owned(),
         rows_read: set.rows_read,
         bad_rows: set.bad_rows.len(),
         split,

@@ -10,13 +10,17 @@ use tunewise_model::{BaseDtype, Decoder};
 
 use crate::adapter::{governed, starting_adapter};
 use crate::error::{Result, TrainError};
-use crate::provenance::{adapter_sha256, base_sha256, Provenance};
+use crate::provenance::{adapter_sha256, base_fingerprint, base_sha256, Provenance};
 use crate::recipe::{BaseNumbers, Recipe};
 use crate::record::{Event, Observer};
 use crate::rows::Rows;
 use crate::settings::{ResumeFrom, Settings};
 use crate::start::earlier_clock;
 use crate::trainer::{train, Material, Outcome};
+
+/// Files that stand in the folder of a model and in none that a run writes.
+const MODEL_FILES: [&str; 4] =
+    ["config.json", "model.safetensors", "model.safetensors.index.json", "tokenizer.json"];
 
 /// Runs a recipe from its data to its adapter.
 ///
@@ -30,14 +34,12 @@ pub fn run(
     observer: &mut Observer<'_>,
 ) -> Result<Outcome> {
     recipe.validate()?;
-    let missing = |key, expected| TrainError::MissingKey { key, expected };
-    let model = recipe.model_name_or_path.as_deref();
-    let model = Path::new(model.ok_or_else(|| missing("model_name_or_path", "a model folder"))?);
-    let data = recipe.data.as_deref();
-    let data = Path::new(data.ok_or_else(|| missing("data", "a JSONL file or a folder"))?);
-    let output = recipe.output_dir.as_deref();
-    let output =
-        PathBuf::from(output.ok_or_else(|| missing("output_dir", "a folder to write to"))?);
+    let model = set(&recipe.model_name_or_path, "--model", "model_name_or_path", "a model folder")?;
+    let model = Path::new(model);
+    let data = Path::new(set(&recipe.data, "--data", "data", "a JSONL file or a folder")?);
+    let output = set(&recipe.output_dir, "--output", "output_dir", "a folder to write to")?;
+    let output = PathBuf::from(output);
+    check_output(&output, data)?;
     check_init_adapter(recipe, &output)?;
     recipe.notes().iter().for_each(|note| observer(Event::Notice(note)));
 
@@ -57,6 +59,31 @@ pub fn run(
         provenance: &provenance,
     };
     train(material, &settings, interrupt, observer)
+}
+
+fn set<'a>(
+    value: &'a Option<String>,
+    flag: &'static str,
+    key: &'static str,
+    expected: &'static str,
+) -> Result<&'a str> {
+    value.as_deref().ok_or(TrainError::MissingKey { flag, key, expected })
+}
+
+/// Nothing, where a run overwrites in its output folder only what a run wrote.
+fn check_output(output: &Path, data: &Path) -> Result<()> {
+    let taken =
+        |found: &str| Err(TrainError::OutputTaken { path: output.into(), found: found.to_owned() });
+    if output.ancestors().find(|path| path.exists()).is_some_and(Path::is_file) {
+        return taken(if output.is_file() { "a file" } else { "a place below a file" });
+    }
+    if let Some(file) = MODEL_FILES.iter().find(|file| output.join(file).exists()) {
+        return taken(&format!("a model folder with `{file}`"));
+    }
+    match (output.canonicalize(), data.canonicalize()) {
+        (Ok(output), Ok(data)) if output == data => taken("the folder of the data"),
+        _ => Ok(()),
+    }
 }
 
 /// Nothing, where the adapter to start from is not among what the run replaces.
@@ -101,6 +128,7 @@ fn provenance(
     Ok(Provenance {
         base_model: model.display().to_string(),
         base_sha256: base_sha256(model)?,
+        base_fingerprint: base_fingerprint(model)?,
         train_data: rows.train.file.clone(),
         valid_data: rows.valid.as_ref().map(|split| split.file.clone()),
         template_sha256: rows.template_sha256.clone(),
@@ -110,4 +138,37 @@ fn provenance(
         recipe: serde_json::to_value(recipe).unwrap_or_default(),
         mathematics: recipe.mathematics(),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_output_that_is_a_file_or_a_folder_of_something_else_is_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let place = |name: &str| dir.path().join(name);
+        for folder in ["model", "data", "adapter"] {
+            std::fs::create_dir(place(folder)).unwrap();
+        }
+        std::fs::write(place("model/tokenizer.json"), "{}").unwrap();
+        std::fs::write(place("adapter/adapter_config.json"), "{}").unwrap();
+        std::fs::write(place("rows.jsonl"), "").unwrap();
+        for (name, found) in [
+            ("model", "a model folder with `tokenizer.json`"),
+            ("data", "the folder of the data"),
+            ("rows.jsonl", "a file"),
+            ("rows.jsonl/out", "a place below a file"),
+        ] {
+            let error = check_output(&place(name), &place("data")).unwrap_err().to_string();
+            let path = place(name).display().to_string();
+            let expected = format!(
+                "`output_dir` is `{path}`, {found}, expected a folder for the adapter alone"
+            );
+            assert_eq!(error, expected);
+        }
+        for name in ["adapter", "new/folder", "model/adapter"] {
+            check_output(&place(name), &place("data")).unwrap();
+        }
+    }
 }

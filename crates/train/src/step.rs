@@ -74,7 +74,7 @@ impl Sums {
         let bad = rows.iter().zip(&self.scores).filter(|(_, score)| !score.nll.is_finite());
         let bad: Vec<&TokenExample> = bad.map(|(row, _)| *row).collect();
         let places = places(if bad.is_empty() { rows } else { &bad }, file);
-        Err(TrainError::NonFinite { step, what, found, places })
+        Err(TrainError::NonFinite { step, what, found, places, checkpoint: None })
     }
 }
 

@@ -3,7 +3,7 @@
 mod evaluation;
 mod finish;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
@@ -108,7 +108,13 @@ pub fn train(
         state,
         logs,
     };
-    trainer.run()
+    trainer.run().map_err(|error| error.with_checkpoint(latest_checkpoint(&settings.output_dir)))
+}
+
+/// The name of the latest checkpoint of an output folder.
+fn latest_checkpoint(output: &Path) -> Option<String> {
+    let (_, dir) = checkpoint::list(output).ok()?.pop()?;
+    Some(dir.file_name()?.to_string_lossy().into_owned())
 }
 
 fn schedule(settings: &Settings, total_steps: usize) -> Schedule {
@@ -200,7 +206,8 @@ impl Trainer<'_, '_> {
         let norm = sums.gradients.global_norm()?;
         if !norm.is_finite() {
             let (what, places) = ("gradient norm", places(&rows, file));
-            return Err(TrainError::NonFinite { step, what, found: norm, places });
+            let checkpoint = None;
+            return Err(TrainError::NonFinite { step, what, found: norm, places, checkpoint });
         }
         if let Some(max_norm) = self.settings.max_grad_norm {
             sums.gradients.scale(clipping_factor(norm, max_norm))?;
@@ -309,7 +316,7 @@ impl Trainer<'_, '_> {
         let adapter = self.adapter.tensors().map(|(key, tensor)| (key, tensor.clone()));
         for (tensor, values) in adapter.chain(self.optimizer.state()) {
             if !trained::is_finite(&values)? {
-                return Err(TrainError::NonFiniteTensor { step, tensor });
+                return Err(TrainError::NonFiniteTensor { step, tensor, checkpoint: None });
             }
         }
         Ok(())

@@ -9,7 +9,9 @@ use super::{ComputeDevice, InitLoraWeights, ModuleNames, Recipe, ScheduleName, T
 use crate::error::{Result, TrainError};
 
 /// Most rows of an optimizer step: far beyond any data set, and far from overflowing a count.
-const MOST_STEP_ROWS: usize = 1 << 31;
+pub(super) const MOST_STEP_ROWS: usize = 1 << 31;
+/// Highest rank: as wide as the widest layers of common models, where a low rank has long lost its point.
+pub(super) const MOST_RANK: usize = 16_384;
 
 /// Keys whose change would make a resumed run another run than the one that was interrupted.
 const MATHEMATICS: [&str; 37] = [
@@ -149,9 +151,9 @@ impl Recipe {
 
     fn check_adapter(&self) -> Result<()> {
         self.check_layers()?;
-        at_least_one("r", self.r)?;
+        rank_in_range("r", self.r)?;
         for (_, rank) in &self.rank_pattern.0 {
-            at_least_one("rank_pattern", *rank)?;
+            rank_in_range("rank_pattern", *rank)?;
         }
         within("lora_alpha", self.lora_alpha, self.lora_alpha > 0.0, "a number above 0")?;
         for (_, alpha) in &self.alpha_pattern.0 {
@@ -183,6 +185,8 @@ impl Recipe {
     }
 
     fn check_run(&self) -> Result<()> {
+        let output = self.output_dir.as_deref();
+        require(output != Some(""), "output_dir", "a folder to write to", "empty")?;
         self.check_step_rows()?;
         at_least_one("per_device_eval_batch_size", self.per_device_eval_batch_size)?;
         at_least_one("logging_steps", self.logging_steps)?;
@@ -215,6 +219,11 @@ fn require(fits: bool, key: &'static str, expected: &str, found: impl Display) -
     Err(TrainError::Setting { key, expected: expected.to_owned(), found: found.to_string() })
 }
 
+fn rank_in_range(key: &'static str, rank: usize) -> Result<()> {
+    at_least_one(key, rank)?;
+    require(rank <= MOST_RANK, key, &format!("at most {MOST_RANK}"), rank)
+}
+
 fn at_least_one(key: &'static str, value: usize) -> Result<()> {
     require(value >= 1, key, "at least 1", value)
 }
@@ -242,6 +251,9 @@ mod tests {
     fn a_value_out_of_range_is_named_with_what_would_do() {
         for (text, expected) in [
             ("r: 0", "`r` is 0, expected at least 1"),
+            ("r: 16385", "`r` is 16385, expected at most 16384"),
+            ("rank_pattern: {q_proj: 1000000000000}", "`rank_pattern` is 1000000000000, expected at most 16384"),
+            ("output_dir: ''", "`output_dir` is empty, expected a folder to write to"),
             ("lora_dropout: 1", "`lora_dropout` is 1, expected a number from 0 up to, but not, 1"),
             ("learning_rate: .nan", "`learning_rate` is NaN, expected a number of 0 or more"),
             ("max_steps: 0", "`max_steps` is 0, expected at least 1, or -1"),
@@ -255,6 +267,39 @@ mod tests {
         ] {
             assert_eq!(refused(text), expected);
         }
+    }
+
+    #[test]
+    fn the_bounds_of_the_schema_are_those_of_the_check() {
+        let schema = Recipe::json_schema();
+        let fits = |key: &str, value: f64| {
+            let fits = |recipe: Recipe| recipe.validate().is_ok();
+            let mut text = format!("{key}: {value}\n");
+            if key == "gradient_accumulation_steps" {
+                text += "per_device_train_batch_size: 1\n";
+            }
+            Recipe::from_yaml(&text, "r").is_ok_and(fits)
+        };
+        let mut bounds = 0;
+        for (key, property) in schema["properties"].as_object().unwrap() {
+            let step = if property["type"] == "number" { 1e-9 } else { 1.0 };
+            for (bound, inside) in [("minimum", 1.0), ("maximum", -1.0)] {
+                let Some(value) = property[bound].as_f64() else { continue };
+                bounds += 1;
+                assert!(fits(key, value), "{key} {value}");
+                assert!(!fits(key, value - inside * step), "{key} beyond {value}");
+            }
+            for (bound, inside) in [("exclusiveMinimum", 1.0), ("exclusiveMaximum", -1.0)] {
+                let Some(value) = property[bound].as_f64() else { continue };
+                bounds += 1;
+                assert!(!fits(key, value), "{key} {value}");
+                assert!(fits(key, value + inside * step), "{key} within {value}");
+            }
+        }
+        // `seed` and `warmup_steps` are bounded by their type.
+        assert_eq!(bounds, 31);
+        assert_eq!(schema["properties"]["max_steps"]["not"]["const"], 0);
+        assert_eq!(schema["properties"]["rank_pattern"]["additionalProperties"]["maximum"], 16384);
     }
 
     #[test]

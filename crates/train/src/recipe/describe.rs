@@ -55,6 +55,57 @@ impl Recipe {
     pub fn json_schema() -> Value {
         schemars::schema_for!(Recipe).to_value()
     }
+
+    /// What a value of the key can be, in words; `None` for a key that no recipe has.
+    pub(crate) fn expected(key: &str) -> Option<String> {
+        let schema = Self::json_schema();
+        let words = in_words(&schema["properties"][key], &schema["$defs"]);
+        (!words.is_empty()).then(|| match words.as_slice() {
+            [most @ .., last] if !most.is_empty() => format!("{} or {last}", most.join(", ")),
+            words => words.concat(),
+        })
+    }
+}
+
+/// The alternatives of a schema, each in words.
+fn in_words(schema: &Value, definitions: &Value) -> Vec<String> {
+    if let Some(path) = schema["$ref"].as_str() {
+        return in_words(&definitions[path.rsplit('/').next().unwrap_or_default()], definitions);
+    }
+    let literal = |value: &Value| format!("`{}`", inline_yaml(value));
+    if !schema["const"].is_null() {
+        return vec![literal(&schema["const"])];
+    }
+    if let Some(values) = schema["enum"].as_array() {
+        return values.iter().map(literal).collect();
+    }
+    if let Some(choices) = schema["anyOf"].as_array().or(schema["oneOf"].as_array()) {
+        return choices.iter().flat_map(|choice| in_words(choice, definitions)).collect();
+    }
+    let kinds = match &schema["type"] {
+        Value::Array(kinds) => kinds.iter().filter_map(Value::as_str).collect(),
+        kind => Vec::from_iter(kind.as_str()),
+    };
+    kinds.into_iter().filter_map(|kind| kind_in_words(kind, schema, definitions)).collect()
+}
+
+fn kind_in_words(kind: &str, schema: &Value, definitions: &Value) -> Option<String> {
+    Some(match kind {
+        "boolean" => "`true` or `false`".to_owned(),
+        "string" => "a text".to_owned(),
+        "number" => "a number".to_owned(),
+        "null" => "`null`".to_owned(),
+        "array" => "a list of them".to_owned(),
+        "object" => {
+            let each = in_words(&schema["additionalProperties"], definitions).join(" or ");
+            format!("names or patterns, each with {each}")
+        }
+        "integer" => match schema["minimum"].as_i64() {
+            Some(least) => format!("a whole number of at least {least}"),
+            None => "a whole number".to_owned(),
+        },
+        _ => return None,
+    })
 }
 
 /// The value as YAML on one line: JSON, but texts that need no quotes have none.

@@ -1,52 +1,13 @@
 //! Recipes from YAML text and from single flags.
 
-use std::collections::BTreeSet;
-use std::fmt;
+use std::io::ErrorKind;
 use std::path::Path;
 
-use serde::de::{DeserializeSeed, IgnoredAny, MapAccess, Visitor};
-use serde::Deserializer;
-use serde_norway::Value;
+use serde_norway::{Mapping, Value};
 
+use super::keys::{checked_keys, KeyFault};
 use super::Recipe;
 use crate::error::{Result, TrainError};
-
-/// Keys that other tools have and this version does not, with what serves instead.
-const NOT_BUILT: [(&str, &str); 33] = [
-    ("finetune_type", "every run trains LoRA; drop the key"),
-    ("peft_type", "every run trains LoRA; drop the key"),
-    ("bias", "biases stay frozen; drop the key"),
-    ("modules_to_save", "name linear layers in `target_modules`"),
-    ("trainable_token_indices", ""),
-    ("layers_pattern", "write the pattern in `target_modules`"),
-    ("loraplus_lr_ratio", ""),
-    ("quantize", "use `dtype: bf16` to halve the base's memory"),
-    ("quantization_bit", "use `dtype: bf16` to halve the base's memory"),
-    ("load_in_4bit", "use `dtype: bf16` to halve the base's memory"),
-    ("load_in_8bit", "use `dtype: bf16` to halve the base's memory"),
-    ("bf16", "use `dtype: bf16`"),
-    ("fp16", "use `dtype: bf16`"),
-    ("optim", "every run uses AdamW; drop the key"),
-    ("lr_scheduler_kwargs", ""),
-    ("label_smoothing_factor", ""),
-    ("neftune_noise_alpha", ""),
-    ("group_by_length", "rows are not padded, so there is nothing to gain; drop the key"),
-    ("assistant_only_loss", "use `train_on`"),
-    ("completion_only_loss", "use `train_on`"),
-    ("eval_strategy", "set `eval_steps`, or leave it out for the end of each epoch"),
-    ("save_strategy", "set `save_steps`, or `null` for the last step alone"),
-    ("logging_strategy", "set `logging_steps`"),
-    ("metric_for_best_model", "the loss on the valid split decides; drop the key"),
-    ("greater_is_better", "the loss on the valid split decides; drop the key"),
-    ("dataset_text_field", "use `text_feature`"),
-    ("chat_template_path", "the model folder's own template is used"),
-    ("push_to_hub", "upload `output_dir` yourself"),
-    ("hub_model_id", "upload `output_dir` yourself"),
-    ("deepspeed", ""),
-    ("fsdp", ""),
-    ("use_liger_kernel", ""),
-    ("torch_compile", ""),
-];
 
 impl Recipe {
     /// The recipe in a YAML file.
@@ -54,8 +15,16 @@ impl Recipe {
     /// # Errors
     /// When the file cannot be read, or as [`Recipe::from_yaml`].
     pub fn from_file(path: &Path) -> Result<Self> {
-        let text = std::fs::read_to_string(path)
-            .map_err(|source| TrainError::Io { path: path.into(), source })?;
+        let unreadable = |source: std::io::Error| {
+            let found = match source.kind() {
+                ErrorKind::NotFound => "does not exist".to_owned(),
+                _ if path.is_dir() => "is a folder".to_owned(),
+                ErrorKind::InvalidData => "is not a text in UTF-8".to_owned(),
+                _ => format!("cannot be read ({source})"),
+            };
+            TrainError::RecipeFile { path: path.into(), found }
+        };
+        let text = std::fs::read_to_string(path).map_err(unreadable)?;
         Self::from_yaml(&text, &path.display().to_string())
     }
 
@@ -69,7 +38,7 @@ impl Recipe {
             return Ok(Self::default());
         }
         let recipe: Self =
-            serde_norway::from_str(text).map_err(|source| value_error(source, name))?;
+            serde_norway::from_str(text).map_err(|source| wrong_value(text, source, name))?;
         Ok(Self { explicit, ..recipe })
     }
 
@@ -81,18 +50,27 @@ impl Recipe {
         if let Some(fault) = KeyFault::of(key) {
             return Err(fault.into_error(key, String::new()));
         }
-        let wrong =
+        let faulty =
             |source| TrainError::KeyValue { key: key.to_owned(), found: text.to_owned(), source };
         let value = if takes_text(key) && text != "null" {
             Value::String(text.to_owned())
         } else {
-            serde_norway::from_str(text).map_err(wrong)?
+            serde_norway::from_str(text).map_err(faulty)?
         };
-        let mut recipe = serde_norway::to_value(&*self).map_err(wrong)?;
+        let mut recipe = serde_norway::to_value(&*self).map_err(faulty)?;
         if let Value::Mapping(mapping) = &mut recipe {
             mapping.insert(Value::String(key.to_owned()), value);
         }
-        let changed: Self = serde_norway::from_value(recipe).map_err(wrong)?;
+        let changed: Self =
+            serde_norway::from_value(recipe).map_err(|source| match Self::expected(key) {
+                Some(expected) => TrainError::WrongValue {
+                    place: String::new(),
+                    key: key.to_owned(),
+                    found: text.to_owned(),
+                    expected,
+                },
+                _ => faulty(source),
+            })?;
         let explicit = std::mem::take(&mut self.explicit);
         *self = Self { explicit, ..changed };
         self.explicit.insert(key.to_owned());
@@ -107,157 +85,39 @@ fn takes_text(key: &str) -> bool {
     kind == "string" || *kind == serde_json::json!(["string", "null"])
 }
 
-fn value_error(source: serde_norway::Error, name: &str) -> TrainError {
+/// The error of a recipe whose keys are fine: the first key whose value is not.
+fn wrong_value(text: &str, source: serde_norway::Error, name: &str) -> TrainError {
+    let mapping: Mapping = serde_norway::from_str(text).unwrap_or_default();
+    let fault = mapping.into_iter().find_map(|(key, value)| {
+        let alone = Value::Mapping([(key.clone(), value.clone())].into_iter().collect());
+        serde_norway::from_value::<Recipe>(alone).is_err().then_some((key, value))
+    });
+    let Some((Value::String(key), value)) = fault else { return value_error(source, name) };
+    let Some(expected) = Recipe::expected(&key) else { return value_error(source, name) };
+    let place = place(&source, name);
+    TrainError::WrongValue { place, key, found: shown(&value), expected }
+}
+
+/// The value as it stands in the file: a text that would be something else without its quotes keeps them.
+fn shown(value: &Value) -> String {
+    match value {
+        Value::String(text)
+            if serde_norway::from_str::<Value>(text).ok().as_ref() == Some(value) =>
+        {
+            text.clone()
+        }
+        other => serde_json::to_string(other).unwrap_or_else(|_| format!("{other:?}")),
+    }
+}
+
+/// File and line of an error.
+pub(super) fn place(source: &serde_norway::Error, name: &str) -> String {
     let line = source.location().map(|at| format!(":{}", at.line())).unwrap_or_default();
-    TrainError::RecipeValue { place: format!("{name}{line}"), source }
+    format!("{name}{line}")
 }
 
-/// The top-level keys of a recipe, or the first one that must not stand there.
-fn checked_keys(text: &str, name: &str) -> Result<BTreeSet<String>> {
-    let mut fault = None;
-    let mut seen = BTreeSet::new();
-    let check = KeyCheck { seen: &mut seen, fault: &mut fault };
-    match (check.deserialize(serde_norway::Deserializer::from_str(text)), fault) {
-        (Ok(()), _) => Ok(seen),
-        (Err(source), None) => Err(value_error(source, name)),
-        (Err(source), Some((key, fault))) => {
-            let line = source.location().map(|at| format!(":{}", at.line())).unwrap_or_default();
-            Err(fault.into_error(&key, format!("{name}{line}")))
-        }
-    }
-}
-
-enum KeyFault {
-    Unknown,
-    NotBuilt(&'static str),
-    Duplicate,
-}
-
-impl KeyFault {
-    /// Why the key must not stand in a recipe; `None` where it may.
-    fn of(key: &str) -> Option<Self> {
-        if let Some((_, instead)) = NOT_BUILT.iter().find(|(name, _)| *name == key) {
-            return Some(Self::NotBuilt(instead));
-        }
-        (!Recipe::key_names().iter().any(|name| name == key)).then_some(Self::Unknown)
-    }
-
-    fn into_error(self, key: &str, place: String) -> TrainError {
-        let key = key.to_owned();
-        match self {
-            Self::Duplicate => TrainError::DuplicateKey { place, key },
-            Self::Unknown => {
-                let nearest = nearest(&key, &Recipe::key_names());
-                TrainError::UnknownKey { place, key, nearest }
-            }
-            Self::NotBuilt(instead) => {
-                let instead = (!instead.is_empty()).then(|| instead.to_owned());
-                TrainError::NotBuilt { place, what: key, instead }
-            }
-        }
-    }
-}
-
-/// Walks the keys of a mapping, so that the parser's error carries the line of the first bad one.
-struct KeyCheck<'a> {
-    seen: &'a mut BTreeSet<String>,
-    fault: &'a mut Option<(String, KeyFault)>,
-}
-
-impl<'de> DeserializeSeed<'de> for KeyCheck<'_> {
-    type Value = ();
-
-    fn deserialize<D: Deserializer<'de>>(
-        self,
-        deserializer: D,
-    ) -> std::result::Result<(), D::Error> {
-        deserializer.deserialize_any(self)
-    }
-}
-
-impl<'de> Visitor<'de> for KeyCheck<'_> {
-    type Value = ();
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("recipe keys with their values")
-    }
-
-    /// A file without a key, or of comments alone.
-    fn visit_none<E>(self) -> std::result::Result<(), E> {
-        Ok(())
-    }
-
-    /// The same, written as `null`.
-    fn visit_unit<E>(self) -> std::result::Result<(), E> {
-        Ok(())
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> std::result::Result<(), A::Error> {
-        while map.next_key_seed(OneKey { seen: self.seen, fault: self.fault })?.is_some() {
-            map.next_value::<IgnoredAny>()?;
-        }
-        Ok(())
-    }
-}
-
-struct OneKey<'a> {
-    seen: &'a mut BTreeSet<String>,
-    fault: &'a mut Option<(String, KeyFault)>,
-}
-
-impl<'de> DeserializeSeed<'de> for OneKey<'_> {
-    type Value = ();
-
-    fn deserialize<D: Deserializer<'de>>(
-        self,
-        deserializer: D,
-    ) -> std::result::Result<(), D::Error> {
-        deserializer.deserialize_str(self)
-    }
-}
-
-impl Visitor<'_> for OneKey<'_> {
-    type Value = ();
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a recipe key")
-    }
-
-    fn visit_str<E: serde::de::Error>(self, key: &str) -> std::result::Result<(), E> {
-        let doubled = (!self.seen.insert(key.to_owned())).then_some(KeyFault::Duplicate);
-        match doubled.or_else(|| KeyFault::of(key)) {
-            None => Ok(()),
-            Some(fault) => {
-                *self.fault = Some((key.to_owned(), fault));
-                Err(E::custom("bad key"))
-            }
-        }
-    }
-}
-
-/// The name at the smallest edit distance, where that is at most a third of the key's length.
-fn nearest(key: &str, names: &[String]) -> Option<String> {
-    let key = key.to_lowercase().replace('-', "_");
-    let distances = names.iter().map(|name| (edit_distance(&key, name), name));
-    let (distance, name) = distances.min_by_key(|(distance, _)| *distance)?;
-    (distance <= key.chars().count().div_ceil(3)).then(|| name.clone())
-}
-
-/// Insertions, deletions and replacements that turn one text into the other (Levenshtein).
-fn edit_distance(from: &str, to: &str) -> usize {
-    let to: Vec<char> = to.chars().collect();
-    let mut row: Vec<usize> = (0..=to.len()).collect();
-    for (i, a) in from.chars().enumerate() {
-        let mut next = vec![i + 1];
-        let mut left = i + 1;
-        for (b, above) in to.iter().zip(row.windows(2)) {
-            let [diagonal, above] = above else { continue };
-            left = (diagonal + usize::from(a != *b)).min(above + 1).min(left + 1);
-            next.push(left);
-        }
-        row = next;
-    }
-    row.last().copied().unwrap_or_default()
+pub(super) fn value_error(source: serde_norway::Error, name: &str) -> TrainError {
+    TrainError::RecipeValue { place: place(&source, name), source }
 }
 
 #[cfg(test)]
@@ -302,11 +162,37 @@ mod tests {
     #[test]
     fn a_value_of_the_wrong_type_is_an_error_with_its_line() {
         let (message, _) = refused("lora_alpha: 2\nr: eight\n");
-        assert!(message.starts_with("`r.yaml:2`: r: invalid type: string \"eight\""), "{message}");
-        let (message, _) = refused("lr_scheduler_type: step\n");
-        assert!(message.contains("unknown variant `step`, expected one of `cosine`"), "{message}");
+        assert_eq!(message, "`r.yaml:2`: `r` is `eight`, expected a whole number of at least 1");
+        for (text, expected) in [
+            ("r: \"8\"", "`r` is `\"8\"`, expected a whole number of at least 1"),
+            ("packing: yes", "`packing` is `yes`, expected `true` or `false`"),
+            ("learning_rate: fast", "`learning_rate` is `fast`, expected a number"),
+            ("max_length: -5", "`max_length` is `-5`, expected a whole number of at least 1 or `null`"),
+            ("data: [a]", "`data` is `[\"a\"]`, expected a text or `null`"),
+            ("device: gpu", "`device` is `gpu`, expected `auto` or `cpu`"),
+            ("lr_scheduler_type: step", "`lr_scheduler_type` is `step`, expected `cosine`, `linear` or `constant`"),
+            ("init_lora_weights: zero", "`init_lora_weights` is `zero`, expected `true` or `gaussian`"),
+            ("rank_pattern: {a: b}", "`rank_pattern` is `{\"a\":\"b\"}`, expected names or patterns, each with a whole number of at least 1"),
+        ] {
+            assert_eq!(refused(text).0, format!("`r.yaml:1`: {expected}"));
+        }
         let (message, _) = refused("- r\n");
         assert!(message.contains("expected recipe keys with their values"), "{message}");
+    }
+
+    #[test]
+    fn a_recipe_file_that_cannot_be_read_is_told_with_what_would_do() {
+        let dir = tempfile::tempdir().unwrap();
+        let missing = dir.path().join("nope.yaml");
+        for (path, found) in [(missing.as_path(), "does not exist"), (dir.path(), "is a folder")] {
+            let error = Recipe::from_file(path).unwrap_err();
+            let message = format!("`{}` {found}, expected a recipe file", path.display());
+            assert_eq!(error.to_string(), message);
+            assert_eq!(
+                error.hint().unwrap(),
+                "`tunewise recipe > recipe.yaml` writes one with every key"
+            );
+        }
     }
 
     #[test]
@@ -357,7 +243,9 @@ mod tests {
     fn a_bad_flag_value_leaves_the_recipe_as_it_was() {
         let mut recipe = Recipe::default();
         let error = recipe.set("packing", "maybe").unwrap_err().to_string();
-        assert!(error.starts_with("`packing` is `maybe`: "), "{error}");
+        assert_eq!(error, "`packing` is `maybe`, expected `true` or `false`");
+        let error = recipe.set("learning_rate", "NaN").unwrap_err().to_string();
+        assert_eq!(error, "`learning_rate` is `NaN`, expected a number");
         assert!(matches!(recipe.set("q", "1").unwrap_err(), TrainError::UnknownKey { .. }));
         assert!(recipe.packing);
     }
@@ -374,12 +262,5 @@ mod tests {
         assert_eq!(chosen(pattern), TargetModules::Chosen(ModuleNames::Pattern(pattern.into())));
         let name = ModuleNames::Names(vec!["q_proj".into()]);
         assert_eq!(chosen("q_proj"), TargetModules::Chosen(name));
-    }
-
-    #[test]
-    fn edit_distance_counts_edits() {
-        assert_eq!(edit_distance("kitten", "sitting"), 3);
-        assert_eq!(edit_distance("", "abc"), 3);
-        assert_eq!(edit_distance("lora_alpha", "lora_alpha"), 0);
     }
 }

@@ -147,8 +147,10 @@ pub enum ComputeDevice {
     /// The processor.
     Cpu,
     /// An NVIDIA card.
+    #[schemars(skip)]
     Cuda,
     /// An Apple graphics processor.
+    #[schemars(skip)]
     Metal,
 }
 

@@ -102,6 +102,8 @@ fn names_and_numbers_that_the_model_lacks_are_errors() {
         ),
         "{message}"
     );
+    let error = starting_adapter(&recipe("target_modules: q_prj"), &decoder).unwrap_err();
+    assert_eq!(error.hint().unwrap(), "did you mean `q_proj`?");
     let message = refused("layers_to_transform: [0, 2]");
     assert_eq!(message, "`layers_to_transform` is 2, expected numbers below 2, the model's blocks");
     for (text, key, entry) in [

@@ -129,7 +129,12 @@ fn a_loss_that_is_no_number_names_the_rows_of_its_split() {
     run.provenance.train_data.path = "train.jsonl".into();
     let valid_data = DataFile { path: "valid.jsonl".into(), ..DataFile::default() };
     run.provenance.valid_data = Some(valid_data);
-    let error = run.go(&settings(output.path())).unwrap_err();
+    let saving = Settings { save_steps: Some(1), ..settings(output.path()) };
+    let error = run.go(&saving).unwrap_err();
+    assert_eq!(
+        error.hint().unwrap(),
+        "lower `learning_rate`, or look at those rows; `checkpoint-1` is intact"
+    );
     assert_eq!(
         error.to_string(),
         "step 2: the loss on the valid split is NaN, expected a finite number; rows at `valid.jsonl:13`, `valid.jsonl:15`"
@@ -148,6 +153,10 @@ fn a_loss_that_is_no_number_names_step_and_row_and_saves_nothing() {
     assert_eq!(
         error.to_string(),
         "step 1: the loss is NaN, expected a finite number; rows at `train.jsonl:14`"
+    );
+    assert_eq!(
+        error.hint().unwrap(),
+        "lower `learning_rate`, or look at those rows; no checkpoint was saved"
     );
     assert!(error.is_failed_check());
     let mut left: Vec<_> =

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde_json::{json, Value};
 use tempfile::TempDir;
-use tunewise_train::{run, Event, Outcome, Recipe, TrainError, TrainSummary};
+use tunewise_train::{base_fingerprint, run, Event, Outcome, Recipe, TrainError, TrainSummary};
 
 use super::tiny::{adapter_bytes, metrics, write_model, VOCABULARY};
 
@@ -117,7 +117,10 @@ fn a_recipe_trains_from_files_to_an_adapter() {
         "train.jsonl`: 10 rows read, 10 used: {tokens} tokens, {supervised} of them supervised"
     );
     assert!(place.notices.iter().any(|note| note.ends_with(&said)), "{:?}", place.notices);
-    for hash in ["base_sha256", "template_sha256", "tokenizer_sha256"] {
+    assert_eq!(origin["train_data"]["format"], "text");
+    let model = place.dir.path().join("model");
+    assert_eq!(origin["base_fingerprint"], base_fingerprint(&model).unwrap());
+    for hash in ["base_sha256", "base_fingerprint", "template_sha256", "tokenizer_sha256"] {
         assert_eq!(origin[hash].as_str().unwrap().len(), 64, "{hash}");
     }
     assert_eq!(origin["train_data"]["sha256"].as_str().unwrap().len(), 64);
@@ -162,6 +165,10 @@ fn what_a_run_lacks_is_named_before_it_starts() {
         |place: &mut Workplace, more: &[(&str, &str)]| place.run(more).unwrap_err().to_string();
     let long = message(&mut place, &[("max_length", "65")]);
     assert_eq!(long, "`max_length` is 65, expected at most 64, the model's context");
+    let model = place.path("model");
+    let missing = place.path("missing.jsonl");
+    let own = message(&mut place, &[("output_dir", &model), ("data", &missing)]);
+    assert_eq!(own, format!("`output_dir` is `{model}`, a model folder with `config.json`, expected a folder for the adapter alone"));
     let file = place.path("data/train.jsonl");
     let patience = message(&mut place, &[("data", &file), ("early_stopping_patience", "2")]);
     assert_eq!(patience, "`early_stopping_patience` is 2 without a valid split, expected a data folder with `valid.jsonl`");
@@ -181,7 +188,10 @@ fn what_a_run_lacks_is_named_before_it_starts() {
     assert!(!place.dir.path().join("out").exists());
     let error =
         run(&Recipe::default(), &AtomicBool::new(false), &mut |_| {}).unwrap_err().to_string();
-    assert_eq!(error, "recipe key `model_name_or_path` is not set, expected a model folder");
+    assert_eq!(
+        error,
+        "`--model` (recipe key `model_name_or_path`) is not set, expected a model folder"
+    );
 }
 
 #[test]
