@@ -94,11 +94,59 @@ fn byte_order_mark_carriage_returns_and_blank_lines_are_accepted() {
 }
 
 #[test]
-fn an_empty_file_fails_the_check() {
+fn an_empty_file_fails_the_check_without_a_failing_row() {
     let folder = Folder::new();
     let file = folder.write("rows.jsonl", "\n\n");
     let run = check(&file).expect_code(1);
-    assert_eq!(told(&run, &file), ["1`: the file has no rows, expected at least one"]);
+    assert_eq!(told(&run, &file), Vec::<String>::new());
+    assert_eq!(run.failure()[0], format!("error: `{file}` holds no rows, expected at least one"));
+    let found = words(["check", "--data", &file, "--json"]).expect_code(1).json();
+    assert_eq!((&found["rows"], &found["bad_rows"]), (&0.into(), &0.into()));
+}
+
+#[test]
+fn unreadable_rows_that_training_skips_do_not_fail_the_check() {
+    let folder = Folder::new();
+    let file = folder.write("rows.jsonl", chat_rows(2) + "{}\n");
+    let skip = |file: &str| words(["check", "--data", file, "--on-bad-row", "skip", "--json"]);
+    let run = skip(&file).expect_code(0);
+    assert!(run.stderr.contains("1 row cannot be read; `--on-bad-row skip`"), "{}", run.stderr);
+    assert_eq!((&run.json()["bad_rows"], &run.json()["skipped_rows"]), (&0.into(), &1.into()));
+    let none = folder.write("none.jsonl", "{}\n");
+    let run = skip(&none).expect_code(1);
+    assert!(run.failure()[0].contains("none of them left to train on"), "{}", run.stderr);
+}
+
+#[test]
+fn rows_beyond_the_limit_are_dropped_or_cut_as_in_training() {
+    let folder = Folder::new();
+    let file = folder.write("rows.jsonl", chat_rows(8));
+    let model = tiny_model();
+    let line = ["check", "--model", &model, "--data", &file, "--json", "--max-length"];
+    let check = |more: &[&str]| words(line.iter().chain(more));
+    let lengths = check(&["256"]).json()["files"][0]["tokens"]["per_row"].clone();
+    let shortest = lengths["min"].to_string();
+    let run = check(&[&shortest]).expect_code(1);
+    let bad = run.json()["bad_rows"].as_u64().unwrap();
+    assert!(bad > 0 && bad < 8);
+    assert!(run.failure()[1].contains("`--excess-length-strategy drop`"), "{}", run.stderr);
+    let run = check(&[&shortest, "--excess-length-strategy", "drop"]).expect_code(0);
+    let file = &run.json()["files"][0];
+    assert_eq!((&file["dropped"], &file["truncated"]), (&bad.into(), &0.into()));
+}
+
+#[test]
+fn a_limit_beyond_the_context_or_without_a_model_exits_2() {
+    let folder = Folder::new();
+    let file = folder.write("rows.jsonl", chat_rows(1));
+    let model = tiny_model();
+    for command in ["check", "evaluate"] {
+        let line = [command, "--model", &model, "--data", &file, "--max-length", "257"];
+        let error = "error: `--max-length` is 257, expected at most 256, the model's context";
+        assert_eq!(words(line).expect_code(2).failure()[0], error);
+    }
+    let run = words(["check", "--data", &file, "--max-length", "9"]).expect_code(2);
+    assert_eq!(run.failure()[0], "error: `--max-length` is given without `--model`, expected both");
 }
 
 #[test]

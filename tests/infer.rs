@@ -249,6 +249,95 @@ fn a_comparison_prints_a_table_and_its_verdict() {
 }
 
 #[test]
+fn an_output_never_replaces_what_is_read() {
+    let folder = Folder::new();
+    let rows = folder.write("rows.jsonl", chat_rows(2));
+    let model = tiny_model();
+    let config = format!("{model}/config.json");
+    let generate = ["generate", "--model", &model, "--input", &rows, "--output"];
+    let evaluate = ["evaluate", "--model", &model, "--data", &rows, "--items"];
+    folder.write("beside/file", "");
+    let other = folder.name("beside/../rows.jsonl");
+    for line in [generate, evaluate] {
+        for output in [&rows, &other, &config] {
+            let run = words(line.iter().chain(&[output.as_str()])).expect_code(2);
+            assert!(run.failure()[0].contains("would replace"), "{}", run.stderr);
+        }
+    }
+    assert_eq!(folder.read("rows.jsonl"), chat_rows(2).into_bytes());
+    let run = compare(&model, &["--arms", "zero-shot", "--metric", "bleu"]).expect_code(2);
+    assert!(run.failure()[0].contains("a model folder (it holds `config.json`)"), "{}", run.stderr);
+    let items = folder.write("report/items.jsonl", chat_rows(2));
+    let line = ["--arms", "zero-shot", "--metric", "bleu", "--system-prompt", &items];
+    let run = compare(&folder.name("report"), &line).expect_code(2);
+    assert!(run.failure()[0].contains("would replace"), "{}", run.stderr);
+}
+
+#[test]
+fn an_adapter_on_another_base_than_its_own_is_said() {
+    let folder = Folder::new();
+    let (adapter, merged) = (trained().name("adapter"), folder.name("merged"));
+    let warning = "whose weights are not those of";
+    let merge = ["merge", "--model", &tiny_model(), "--adapter", &adapter, "--output", &merged];
+    let run = words(merge).expect_code(0);
+    assert!(!run.stderr.contains(warning), "{}", run.stderr);
+    let line = ["generate", "--adapter", &adapter, "--prompt", "hi", "--max-new-tokens", "1"];
+    let run = words(line.iter().chain(&["--model", &merged])).expect_code(0);
+    assert!(run.stderr.contains(warning), "{}", run.stderr);
+    let run = words(line.iter().chain(&["--model", &tiny_model()])).expect_code(0);
+    assert!(!run.stderr.contains(warning), "{}", run.stderr);
+}
+
+/// The tiny model without a chat template and without the markers of one.
+fn model_without_turns(folder: &Folder) -> String {
+    for file in ["config.json", "model.safetensors"] {
+        let bytes = std::fs::read(format!("{}/{file}", tiny_model())).unwrap();
+        folder.write(&format!("plain/{file}"), bytes);
+    }
+    let tokenizer = std::fs::read_to_string(format!("{}/tokenizer.json", tiny_model())).unwrap();
+    folder.write("plain/tokenizer.json", tokenizer.replace("<|im_", "<|other_"));
+    folder.name("plain")
+}
+
+#[test]
+fn a_prompt_to_an_adapter_of_conversations_is_a_user_turn_also_without_a_template() {
+    let folder = Folder::new();
+    let model = model_without_turns(&folder);
+    let train = |name: &str, rows: String| {
+        let (data, output) = (folder.write(&format!("{name}.jsonl"), rows), folder.name(name));
+        let line = ["train", "--model", &model, "--data", &data, "--output", &output];
+        words(line.iter().chain(&["--max-steps", "1"])).expect_code(0);
+        output
+    };
+    let chat = train("chat", chat_rows(4));
+    let text = train("text", "{\"text\": \"some words to go on with\"}\n".repeat(4));
+    let ask = |adapter: &str, more: &[&str]| {
+        let line = ["generate", "--model", &model, "--adapter", adapter, "--prompt", "hi"];
+        let line = line.iter().chain(&["--max-new-tokens", "1", "--json"]).chain(more);
+        let run = words(line).expect_code(0);
+        (run.json()["prompt_tokens"].as_u64().unwrap(), run.stderr.contains("turns are separated"))
+    };
+    let (tokens, noted) = ask(&chat, &[]);
+    assert!(tokens > 8 && noted, "{tokens} {noted}");
+    assert_eq!(ask(&chat, &["--raw"]), (2, false));
+    assert_eq!(ask(&text, &[]), (2, false));
+}
+
+#[test]
+fn flags_of_a_comparison_that_no_arm_uses_are_said() {
+    let folder = Folder::new();
+    let system = folder.write("system.txt", "Name the topic.");
+    let adapter = trained().name("adapter");
+    let line = ["--arms", "zero-shot,few-shot", "--metric", "exact-match", "--limit", "2"];
+    let more = ["--max-new-tokens", "2", "--adapter", &adapter, "--system-prompt", &system];
+    let more: Vec<&str> = line.into_iter().chain(more).collect();
+    let run = compare(&folder.name("report"), &more).expect_code(0);
+    for flag in ["--adapter", "--system-prompt"] {
+        assert!(run.stderr.contains(&format!("`{flag}` has no effect")), "{}", run.stderr);
+    }
+}
+
+#[test]
 fn an_arm_or_metric_that_is_not_there_exits_2() {
     let folder = Folder::new();
     let report = folder.name("report");
@@ -258,6 +347,7 @@ fn an_arm_or_metric_that_is_not_there_exits_2() {
         "{}",
         run.stderr
     );
+    assert_eq!(run.failure()[1], "hint: did you mean `few-shot`?");
     let run = compare(&report, &["--arms", "tuned", "--metric", "bleu"]).expect_code(2);
     assert_eq!(
         run.failure(),
@@ -265,5 +355,8 @@ fn an_arm_or_metric_that_is_not_there_exits_2() {
     );
     let run = compare(&report, &["--arms", "zero-shot", "--metric", "blue"]).expect_code(2);
     assert!(run.failure()[0].contains("`blue`"), "{}", run.stderr);
+    assert_eq!(run.failure()[1], "hint: did you mean `bleu`?");
+    let run = compare(&report, &["--arms", "zero-shot", "--metric", "regex:"]).expect_code(2);
+    assert!(run.failure()[0].contains("without a pattern"), "{}", run.stderr);
     assert!(!folder.path("report").exists());
 }

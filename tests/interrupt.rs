@@ -97,3 +97,21 @@ fn an_interrupted_run_says_so_in_json() {
     assert_eq!(found["total_steps"], STEPS);
     assert!(folder.path("run").join(format!("checkpoint-{}", found["steps"])).is_dir());
 }
+
+#[test]
+fn interrupted_answers_exit_130_and_leave_no_file() {
+    let folder = Folder::new();
+    let input = folder.write("in.jsonl", chat_rows(5000) + "{}\n");
+    let (model, output) = (tiny_model(), folder.name("out.jsonl"));
+    let line = ["generate", "--model", &model, "--input", &input, "--output", &output];
+    let more = ["--on-bad-row", "skip", "--max-new-tokens", "200"];
+    let child = command(line.iter().chain(&more))
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let (code, said) = interrupt_at(child, "warning: 1 bad row left out");
+    assert_eq!(code, 130, "{said}");
+    assert!(said.contains("interrupted: no result was saved"), "{said}");
+    assert!(!folder.path("out.jsonl").exists());
+}

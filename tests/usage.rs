@@ -42,6 +42,21 @@ fn a_wrong_command_line_exits_2_and_says_what_is_wrong() {
             "hint: `tunewise render --help` shows the flags",
         ),
         (
+            "generate --model m --prompt a --max-new-tokens -1",
+            "error: `--max-new-tokens` is `-1`, expected a whole number of at least 1",
+            "hint: `tunewise generate --help` shows the flags",
+        ),
+        (
+            "compare --model m --seed -1",
+            "error: `--seed` is `-1`, expected a whole number of at least 0",
+            "hint: `tunewise compare --help` shows the flags",
+        ),
+        (
+            "evaluate --model m --data d --threads 100000",
+            "error: `--threads` is `100000`, expected a whole number from 1 to 1024",
+            "hint: `tunewise evaluate --help` shows the flags",
+        ),
+        (
             "generate --model m --prompt a --input b --output c",
             "error: `--prompt <TEXT>` and `--input <FILE>`, `--output <FILE>` exclude each other",
             "hint: `tunewise generate --help` shows the flags",
@@ -80,15 +95,11 @@ fn a_recipe_value_out_of_range_exits_2() {
         assert_eq!(run.failure()[0], error, "{line}");
     }
     let run = tunewise("train --r four").expect_code(2);
-    assert!(
-        run.failure()[0].starts_with("error: `r` is `four`: invalid type: string"),
-        "{}",
-        run.stderr
-    );
+    assert_eq!(run.failure()[0], "error: `r` is `four`, expected a whole number of at least 1");
     let run = tunewise("train").expect_code(2);
     assert_eq!(
         run.failure()[0],
-        "error: recipe key `model_name_or_path` is not set, expected a model folder"
+        "error: `--model` (recipe key `model_name_or_path`) is not set, expected a model folder"
     );
 }
 
@@ -104,7 +115,8 @@ fn a_recipe_file_is_told_with_its_line() {
 #[test]
 fn a_failure_with_json_is_an_object_on_standard_output() {
     let run = tunewise("train --r 0 --json").expect_code(2);
-    assert_eq!(run.json(), json!({ "error": "`r` is 0, expected at least 1", "hint": null }));
+    let hint = "ranks of 8 to 64 are common; 8 is the default";
+    assert_eq!(run.json(), json!({ "error": "`r` is 0, expected at least 1", "hint": hint }));
     let run = tunewise("chekc --json").expect_code(2);
     assert_eq!(run.json()["error"], "unknown command `chekc`");
 }
@@ -127,6 +139,34 @@ fn a_model_that_is_not_there_exits_2() {
         run.expect_code(2).failure()[0],
         "error: `org/name` does not exist, expected a model folder"
     );
+}
+
+#[test]
+fn a_folder_that_is_no_model_exits_2() {
+    let folder = Folder::new();
+    let data = folder.write("data/train.jsonl", chat_rows(1));
+    let model = folder.name("data");
+    let expected = "expected `config.json`, `tokenizer.json` and `model.safetensors` in it";
+    for line in [["check", "--data", &data], ["evaluate", "--data", &data]] {
+        let run = words(line.into_iter().chain(["--model", &model])).expect_code(2);
+        let error = format!("error: `{model}` is not a model folder, {expected}");
+        assert_eq!(run.failure()[0], error);
+    }
+    folder.write("run/adapter_config.json", "{}");
+    let run = words(["evaluate", "--data", &data, "--model", &folder.name("run")]).expect_code(2);
+    let hint = "hint: it is an adapter: pass it as `--adapter`, and its base model as `--model`";
+    assert_eq!(run.failure()[1], hint);
+}
+
+#[test]
+fn an_output_that_cannot_be_written_exits_2_before_anything_is_read() {
+    let folder = Folder::new();
+    let missing = folder.name("nowhere/out.jsonl");
+    let line = ["generate", "--model", "m", "--input", "i", "--output"];
+    for output in [".", "", &missing] {
+        let run = words(line.iter().chain(&[output])).expect_code(2);
+        assert!(run.failure()[0].starts_with("error: `--output` "), "{output}: {}", run.stderr);
+    }
 }
 
 #[test]
@@ -177,7 +217,7 @@ fn the_recipe_that_is_printed_can_be_read() {
     let run = words(["train", "--config", &recipe]).expect_code(2);
     assert_eq!(
         run.failure()[0],
-        "error: recipe key `model_name_or_path` is not set, expected a model folder"
+        "error: `--model` (recipe key `model_name_or_path`) is not set, expected a model folder"
     );
     let schema = tunewise("recipe --schema --json").expect_code(0).json();
     assert_eq!(schema["properties"]["r"]["default"], 8);

@@ -19,6 +19,8 @@ use recipe::RecipeFlags;
 use rows::RowArgs;
 use sampling::SamplingArgs;
 
+use crate::threads::MOST;
+
 /// Fine-tunes a language model with LoRA on this machine, and tells whether a better prompt would have done.
 #[derive(Debug, Parser)]
 #[command(name = "tunewise", version, propagate_version = true, arg_required_else_help = true)]
@@ -79,11 +81,14 @@ pub struct CheckArgs {
     /// Which assistant turns are trained on
     #[arg(long, value_name = "all|last", default_value = "all", value_parser = rows::trained_turns)]
     pub train_on: TrainOn,
-    /// Longest row, in tokens [default: the model's context]
-    #[arg(long, value_name = "N", value_parser = positive)]
+    /// Longest row, in tokens; needs `--model` [default: the model's context]
+    #[arg(long, value_name = "N", value_parser = positive, allow_negative_numbers = true)]
     pub max_length: Option<usize>,
+    /// What a longer row does in training: `raise` fails, `truncate` cuts its end, `drop` leaves it out; needs `--model`
+    #[arg(long, value_name = "raise|truncate|drop", default_value = "raise", value_parser = rows::excess_length)]
+    pub excess_length_strategy: ExcessLength,
     /// Threads to compute with [default: one per core]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = thread_count, allow_negative_numbers = true)]
     pub threads: Option<usize>,
 }
 
@@ -111,7 +116,7 @@ pub struct RenderArgs {
     #[command(flatten)]
     pub rows: RowArgs,
     /// Only the row on this line, counted from 1
-    #[arg(long, value_name = "N", value_parser = positive)]
+    #[arg(long, value_name = "N", value_parser = positive, allow_negative_numbers = true)]
     pub line: Option<usize>,
     /// Show the prompt that generation would start from instead of the training row
     #[arg(long)]
@@ -130,13 +135,14 @@ pub struct GenerateArgs {
     /// PEFT adapter folder
     #[arg(long, value_name = "DIR")]
     pub adapter: Option<PathBuf>,
-    /// Text to answer: a user turn where the model has a chat template, plain text otherwise
+    /// Text to answer: a user turn where the model has a chat template or the adapter was trained on conversations,
+    /// plain text otherwise
     #[arg(long, value_name = "TEXT", conflicts_with_all = ["input", "output"])]
     pub prompt: Option<String>,
     /// System message before the prompt; in the rows of a file it replaces theirs
     #[arg(long, value_name = "TEXT")]
     pub system: Option<String>,
-    /// Continue the prompt as it stands, without the chat template
+    /// Continue the prompt as it stands, without turns
     #[arg(long, requires = "prompt", conflicts_with = "system")]
     pub raw: bool,
     /// JSONL file whose rows to answer
@@ -150,7 +156,7 @@ pub struct GenerateArgs {
     #[command(flatten)]
     pub rows: RowArgs,
     /// Prompts computed at once
-    #[arg(long, value_name = "N", default_value = "16", value_parser = positive)]
+    #[arg(long, value_name = "N", default_value = "16", value_parser = positive, allow_negative_numbers = true)]
     pub batch_size: usize,
     /// How tokens are chosen.
     #[command(flatten)]
@@ -176,7 +182,7 @@ pub struct EvaluateArgs {
     #[arg(long, value_name = "OUT.jsonl")]
     pub items: Option<PathBuf>,
     /// Longest row, in tokens [default: the model's context]
-    #[arg(long, value_name = "N", value_parser = positive)]
+    #[arg(long, value_name = "N", value_parser = positive, allow_negative_numbers = true)]
     pub max_length: Option<usize>,
     /// What a longer row does: `raise` stops, `truncate` cuts its end, `drop` leaves it out
     #[arg(long, value_name = "raise|truncate|drop", default_value = "raise", value_parser = rows::excess_length)]
@@ -217,22 +223,22 @@ pub struct CompareArgs {
     #[arg(long, value_name = "FILE")]
     pub system_prompt: Option<PathBuf>,
     /// Demonstrations of the `few-shot` arm
-    #[arg(long, value_name = "K", default_value = "4", value_parser = positive)]
+    #[arg(long, value_name = "K", default_value = "4", value_parser = positive, allow_negative_numbers = true)]
     pub shots: usize,
     /// Most tokens of an answer
-    #[arg(long, value_name = "N", default_value = "64", value_parser = positive)]
+    #[arg(long, value_name = "N", default_value = "64", value_parser = positive, allow_negative_numbers = true)]
     pub max_new_tokens: usize,
     /// Ask only N rows, drawn by the seed
-    #[arg(long, value_name = "N", value_parser = positive)]
+    #[arg(long, value_name = "N", value_parser = positive, allow_negative_numbers = true)]
     pub limit: Option<usize>,
     /// How labels are weighed: `whole` answers by their likelihood, or `per-token` by its mean
     #[arg(long, value_name = "whole|per-token", default_value = "whole", value_parser = rows::label_length)]
     pub label_length: LabelLength,
     /// Seed of the rows drawn, the demonstrations and the bootstrap
-    #[arg(long, value_name = "S", default_value = "42")]
+    #[arg(long, value_name = "S", default_value = "42", value_parser = seed, allow_negative_numbers = true)]
     pub seed: u64,
     /// Prompts computed at once
-    #[arg(long, value_name = "N", default_value = "16", value_parser = positive)]
+    #[arg(long, value_name = "N", default_value = "16", value_parser = positive, allow_negative_numbers = true)]
     pub batch_size: usize,
 }
 
@@ -270,6 +276,22 @@ pub fn positive(text: &str) -> Result<usize, String> {
         Ok(0) | Err(_) => Err("expected a whole number of at least 1".into()),
         Ok(number) => Ok(number),
     }
+}
+
+/// A number of threads that a machine can start.
+pub fn thread_count(text: &str) -> Result<usize, String> {
+    let number = text.parse().ok().filter(|number| (1..=MOST).contains(number));
+    number.ok_or_else(|| format!("expected a whole number from 1 to {MOST}"))
+}
+
+/// A seed of random choices.
+pub fn seed(text: &str) -> Result<u64, String> {
+    text.parse().map_err(|_| "expected a whole number of at least 0".into())
+}
+
+/// Any number; what it means says the range.
+pub fn number(text: &str) -> Result<f64, String> {
+    text.parse().map_err(|_| "expected a number".into())
 }
 
 #[cfg(test)]

@@ -5,11 +5,13 @@
 mod args;
 mod command;
 mod counter;
+mod destination;
 mod exit;
 mod failure;
 mod interrupt;
 mod machine;
 mod model_folder;
+mod nearest;
 mod number;
 mod output;
 mod threads;

@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
+use super::thread_count;
+
 /// A model and how it is computed.
 #[derive(Debug, Args)]
 pub struct ModelArgs {
@@ -25,7 +27,7 @@ pub struct ComputeArgs {
     #[arg(long, value_name = "auto|cpu", default_value = "auto", hide_possible_values = true)]
     pub device: Place,
     /// Threads to compute with [default: one per core]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = thread_count, allow_negative_numbers = true)]
     pub threads: Option<usize>,
 }
 

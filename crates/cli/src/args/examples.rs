@@ -10,7 +10,8 @@ The order of work:
   tunewise train    --model DIR --data data/ --output run/        fine-tune what prompts do not reach
   tunewise compare  --model DIR --adapter run/ ...                measure again, on the same rows
 
-Exit codes: 0 done, 1 a check failed, 2 wrong input or usage, 3 interrupted with state saved.
+Exit codes: 0 done, 1 a check failed, 2 wrong input or usage, 3 interrupted with state saved,
+130 interrupted, nothing saved.
 `tunewise COMMAND --help` shows a command's flags and examples.";
 
 /// Below `tunewise check --help`.
@@ -20,7 +21,8 @@ Examples:
   tunewise check --data data/train.jsonl --model models/my-model --max-length 1024
   tunewise check --data export.jsonl --prompt-feature question --completion-feature answer
 
-It exits 1 where a row would fail.";
+It exits 1 where a row would fail in training; with `--on-bad-row skip` and `--excess-length-strategy` as in training,
+rows that training would leave out or cut are counted and do not fail.";
 
 /// Below `tunewise train --help`.
 pub const TRAIN: &str = "\
@@ -45,13 +47,17 @@ pub const GENERATE: &str = "\
 Examples:
   tunewise generate --model models/my-model --prompt 'Where is my order?'
   tunewise generate --model models/my-model --adapter run --prompt 'Where is my order?' --temperature 0.7 --top-p 0.9
-  tunewise generate --model models/my-model --input data/test.jsonl --output answers.jsonl --max-new-tokens 32";
+  tunewise generate --model models/my-model --input data/test.jsonl --output answers.jsonl --max-new-tokens 32
+
+The answers are written when all are there. Ctrl-C exits 130 and saves nothing.";
 
 /// Below `tunewise evaluate --help`.
 pub const EVALUATE: &str = "\
 Examples:
   tunewise evaluate --model models/my-model --data data/test.jsonl
-  tunewise evaluate --model models/my-model --adapter run --data data/test.jsonl --items items.jsonl";
+  tunewise evaluate --model models/my-model --adapter run --data data/test.jsonl --items items.jsonl
+
+Ctrl-C exits 130 and saves nothing.";
 
 /// Below `tunewise compare --help`: the metrics, then examples.
 pub fn compare() -> String {
@@ -66,7 +72,9 @@ Examples:
                    --arms zero-shot,few-shot --shots 8 --metric exact-match --output report
   tunewise compare --model models/my-model --adapter run --test data/test.jsonl --train data/train.jsonl \\
                    --arms zero-shot,system-prompt,tuned --system-prompt prompt.txt \\
-                   --metric label-accuracy --output report";
+                   --metric label-accuracy --output report
+
+The report is written when every arm has answered. Ctrl-C exits 130 and saves nothing.";
 
 /// Below `tunewise merge --help`.
 pub const MERGE: &str = "\

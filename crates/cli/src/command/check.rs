@@ -3,18 +3,20 @@
 mod lengths;
 mod survey;
 
+use std::fmt::Display;
 use std::path::{Path, PathBuf};
 
 use serde_json::{json, Value};
-use tunewise_data::find_splits;
+use tunewise_data::{find_splits, BadRow, ExcessLength};
 
 use crate::args::CheckArgs;
 use crate::exit::Exit;
+use crate::failure::Problem;
 use crate::model_folder::ModelFolder;
 use crate::number::{counted, grouped};
 use crate::output::{self, Form};
 use crate::threads;
-use survey::{Survey, Tokens};
+use survey::{FaultKind, Survey, Tokens};
 
 /// Bad rows that are told one by one; further ones are counted.
 const TOLD: usize = 20;
@@ -25,6 +27,7 @@ const TOLD: usize = 20;
 /// When a file or the model cannot be read.
 pub fn run(args: &CheckArgs, form: Form) -> anyhow::Result<Exit> {
     threads::set(args.threads)?;
+    refuse_limit_without_model(args)?;
     let tokens = args.model.as_deref().map(|model| tokens(args, model)).transpose()?;
     let mut surveys = Vec::new();
     for path in files(&args.data)? {
@@ -35,30 +38,110 @@ pub fn run(args: &CheckArgs, form: Form) -> anyhow::Result<Exit> {
     if tokens.is_none() {
         output::note("rows are read but not tokenized; pass `--model` to see lengths and rows that do not fit");
     }
-    let rows: usize = surveys.iter().map(|survey| survey.rows).sum();
-    let bad: usize = surveys.iter().map(|survey| survey.bad.len()).sum();
+    let sum = |count: fn(&Survey) -> usize| surveys.iter().map(count).sum::<usize>();
+    let found = Found {
+        rows: sum(|survey| survey.rows),
+        bad: sum(|survey| survey.bad.len()),
+        skipped: sum(|survey| survey.skipped.len()),
+    };
     let files: Vec<Value> = surveys.iter().map(Survey::to_json).collect();
-    form.json(&json!({ "rows": rows, "bad_rows": bad, "files": files }))?;
-    match bad {
-        0 => Ok(Exit::Done),
-        _ => {
-            let are = if bad == 1 { "would" } else { "of them would" };
-            output::fail(
-                &format!("{} read, {} {are} fail", counted(rows, "row"), grouped(bad)),
-                Some("mend them, or train with `--on-bad-row skip`, which leaves unreadable rows out"),
-            );
-            Ok(Exit::CheckFailed)
-        }
+    form.json(&json!({
+        "rows": found.rows,
+        "bad_rows": found.bad,
+        "skipped_rows": found.skipped,
+        "files": files,
+    }))?;
+    Ok(judged(&surveys, &found, args.excess_length_strategy))
+}
+
+/// Rows of all files.
+struct Found {
+    rows: usize,
+    bad: usize,
+    skipped: usize,
+}
+
+/// Tells whether training would fail, and returns the exit that says the same.
+fn judged(surveys: &[Survey], found: &Found, strategy: ExcessLength) -> Exit {
+    let Found { rows, bad, skipped } = *found;
+    let useless = useless(surveys);
+    if bad > 0 || !useless.is_empty() {
+        let are = if bad == 1 { "would" } else { "of them would" };
+        let failing = format!("{} read, {} {are} fail", counted(rows, "row"), grouped(bad));
+        let what: Vec<String> = (bad > 0).then_some(failing).into_iter().chain(useless).collect();
+        output::fail(&what.join("; "), Some(&advice(surveys, strategy)));
+        return Exit::CheckFailed;
     }
+    if skipped > 0 {
+        output::note(format_args!(
+            "{} cannot be read; `--on-bad-row skip` leaves them out, so the check does not fail",
+            counted(skipped, "row")
+        ));
+    }
+    Exit::Done
+}
+
+/// What is wrong with whole files.
+fn useless(surveys: &[Survey]) -> Vec<String> {
+    let of = |survey: &Survey| {
+        let why = survey.useless.as_ref()?;
+        let space = if survey.rows == 0 { "" } else { ":" };
+        Some(format!("`{}`{space} {why}", survey.path.display()))
+    };
+    surveys.iter().filter_map(of).collect()
+}
+
+/// What to do about the faults that there are.
+fn advice(surveys: &[Survey], strategy: ExcessLength) -> String {
+    let faults = || surveys.iter().flat_map(|survey| &survey.bad);
+    let unreadable =
+        "mend the unreadable rows, or train with `--on-bad-row skip`, which leaves them out";
+    let too_long = match strategy {
+        ExcessLength::Truncate => {
+            "shorten the prompts cut before their answer, or train with `--excess-length-strategy drop`"
+        }
+        _ => "shorten the rows beyond the limit, or train with `--excess-length-strategy drop` or `truncate`",
+    };
+    let untrainable = "mend the rows that cannot be trained on, or drop them from the file";
+    let kinds = [
+        (FaultKind::Unreadable, unreadable),
+        (FaultKind::TooLong, too_long),
+        (FaultKind::Untrainable, untrainable),
+    ];
+    let there = kinds.iter().filter(|(kind, _)| faults().any(|fault| fault.kind == *kind));
+    let mut advice: Vec<&str> = there.map(|(_, what)| *what).collect();
+    if surveys.iter().any(|survey| survey.useless.is_some() && survey.rows > 0) {
+        advice.push("check without `--on-bad-row` and `--excess-length-strategy` to see why");
+    }
+    if surveys.iter().any(|survey| survey.rows == 0) {
+        advice.push("a file of rows has one JSON object per line");
+    }
+    advice.join("; ")
+}
+
+/// Nothing, where a limit in tokens comes with a model that counts them.
+fn refuse_limit_without_model(args: &CheckArgs) -> anyhow::Result<()> {
+    let flag = match (args.max_length, args.excess_length_strategy) {
+        _ if args.model.is_some() => return Ok(()),
+        (Some(_), _) => "--max-length",
+        (None, ExcessLength::Truncate | ExcessLength::Drop) => "--excess-length-strategy",
+        (None, ExcessLength::Raise) => return Ok(()),
+    };
+    let what = format!("`{flag}` is given without `--model`, expected both");
+    let hint = "a length is counted in the tokens of a model: pass `--model DIR`";
+    Err(Problem::with_hint(what, hint).into())
 }
 
 fn tokens(args: &CheckArgs, model: &Path) -> anyhow::Result<Tokens> {
     let folder = ModelFolder::at(model)?;
-    let max_length = match args.max_length {
-        Some(length) => length,
-        None => folder.context()?,
-    };
-    Ok(Tokens { renderer: folder.renderer()?, train_on: args.train_on, max_length })
+    let max_length = folder.max_length(args.max_length)?;
+    Ok(Tokens {
+        renderer: folder.renderer()?,
+        train_on: args.train_on,
+        max_length,
+        strategy: args.excess_length_strategy,
+        context: folder.context()?,
+    })
 }
 
 /// The file, or the splits of the folder.
@@ -80,18 +163,37 @@ fn print(survey: &Survey, form: Form) -> anyhow::Result<()> {
             form.text(format_args!("  {line}"))?;
         }
     }
-    let bad = survey.bad.len();
-    form.text(format_args!("  {:<18}{}", "rows that fail", grouped(bad)))?;
+    for (name, count) in
+        [("rows to drop", survey.excess.dropped), ("rows to cut", survey.excess.truncated)]
+    {
+        if count > 0 {
+            form.text(format_args!("  {name:<18}{}", grouped(count)))?;
+        }
+    }
+    if !survey.skipped.is_empty() {
+        print_rows(&path, "rows left out", survey.skipped.iter().collect(), form)?;
+    }
+    print_rows(&path, "rows that fail", survey.bad.iter().map(|bad| &bad.row).collect(), form)
+}
+
+/// Prints how many rows there are, and the first of them with their reasons.
+fn print_rows(
+    path: &impl Display,
+    name: &str,
+    rows: Vec<&BadRow>,
+    form: Form,
+) -> anyhow::Result<()> {
+    form.text(format_args!("  {name:<18}{}", grouped(rows.len())))?;
     let mut last_hint = None;
-    for row in survey.bad.iter().take(TOLD) {
+    for row in rows.iter().take(TOLD) {
         form.text(format_args!("  `{path}:{}`: {}", row.line, row.message))?;
         if !row.hint.is_empty() && last_hint != Some(&row.hint) {
             form.text(format_args!("    hint: {}", row.hint))?;
         }
         last_hint = Some(&row.hint);
     }
-    if bad > TOLD {
-        form.text(format_args!("  … and {} more", grouped(bad - TOLD)))?;
+    if rows.len() > TOLD {
+        form.text(format_args!("  … and {} more", grouped(rows.len() - TOLD)))?;
     }
     Ok(())
 }

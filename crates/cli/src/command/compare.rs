@@ -1,6 +1,6 @@
 //! `tunewise compare`: prompts and adapters on the same rows, and which does better.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use serde_json::Value;
@@ -8,7 +8,7 @@ use tunewise_data::{read_file, DataSet, ReadOptions};
 use tunewise_infer::arm::arms;
 use tunewise_infer::{
     compare, AdapterSource, ArmRequest, ComparisonInput, ComparisonOptions, ComparisonProgress,
-    Decoding, InferError, Limits, Metric, Resampling,
+    Decoding, InferError, Limits, Metric, MetricError, Report, Resampling,
 };
 use tunewise_model::Adapter;
 
@@ -16,9 +16,17 @@ use crate::args::CompareArgs;
 use crate::counter::Counter;
 use crate::exit::Exit;
 use crate::failure::Problem;
-use crate::model_folder::{self, ModelFolder};
+use crate::model_folder::ModelFolder;
+use crate::nearest;
 use crate::number::counted;
 use crate::output::{self, Form};
+use crate::{destination, interrupt};
+
+/// Where arms and metrics are shown in use.
+const HELP: &str = "`tunewise compare --help` shows examples";
+
+/// The files of a report.
+const REPORT: [&str; 3] = ["report.json", "report.md", "items.jsonl"];
 
 /// Lets every arm answer the test rows, prints the table and the verdict, and writes the report.
 ///
@@ -26,9 +34,12 @@ use crate::output::{self, Form};
 /// When an arm lacks what it needs, or the model, an adapter or a row cannot be read.
 pub fn run(args: &CompareArgs, form: Form) -> anyhow::Result<Exit> {
     let options = options(args)?;
+    check_output(args)?;
+    tell_unused(args, &options.arms);
     let system_prompt = args.system_prompt.as_deref().map(read_text).transpose()?;
     arms(&options.arms, &args.adapter, system_prompt.is_some())?;
     let folder = ModelFolder::at(&args.model.model)?;
+    interrupt::end_on_it(form)?;
     let train = read(&args.train, &args.rows.answered())?;
     let test = match options.metric.reads_reference() {
         true => read(&args.test, &args.rows.answered())?,
@@ -37,7 +48,7 @@ pub fn run(args: &CompareArgs, form: Form) -> anyhow::Result<Exit> {
     // The report holds the renderer's notes.
     let renderer = folder.silent_renderer()?;
     let decoder = folder.decoder(args.model.dtype)?;
-    let read = args.adapter.iter().map(|dir| model_folder::adapter(&decoder, &renderer, dir));
+    let read = args.adapter.iter().map(|dir| folder.adapter(&decoder, &renderer, dir));
     let read: Vec<Adapter> = read.collect::<anyhow::Result<_>>()?;
     let hashes: Vec<Option<String>> = args.adapter.iter().map(|dir| trained_on(dir)).collect();
     let sources = args.adapter.iter().zip(&read).zip(&hashes);
@@ -57,14 +68,29 @@ pub fn run(args: &CompareArgs, form: Form) -> anyhow::Result<Exit> {
     let report = compare(input, &options, &mut |state| progress.show(state));
     drop(progress);
     let report = report.with_context(|| format!("`{}`", args.test.display()))?;
-    report.write(&args.output)?;
+    tell(&report, &args.output, form)?;
+    Ok(Exit::Done)
+}
+
+/// Writes the report, and prints its table.
+fn tell(report: &Report, output: &Path, form: Form) -> anyhow::Result<()> {
+    interrupt::writing();
+    report.write(output)?;
     form.text(report.table().trim_end())?;
     output::say(format_args!(
         "wrote `report.json`, `report.md` and `items.jsonl` to `{}`",
-        args.output.display()
+        output.display()
     ));
-    form.json(&report)?;
-    Ok(Exit::Done)
+    form.json(report)?;
+    Ok(())
+}
+
+/// Nothing, where the report can be written and replaces nothing that is read.
+fn check_output(args: &CompareArgs) -> anyhow::Result<()> {
+    let inputs = [&args.train, &args.test, &args.model.model].into_iter();
+    let inputs = inputs.chain(&args.system_prompt).chain(&args.adapter);
+    let inputs: Vec<&Path> = inputs.map(PathBuf::as_path).collect();
+    destination::folder("--output", &args.output, &REPORT, &inputs)
 }
 
 /// The SHA-256 of the rows that an adapter was trained on, where training recorded it beside the adapter.
@@ -74,17 +100,27 @@ fn trained_on(folder: &Path) -> Option<String> {
     record["provenance"]["train_data"]["sha256"].as_str().map(str::to_owned)
 }
 
-fn options(args: &CompareArgs) -> Result<ComparisonOptions, InferError> {
-    let arms = args
-        .arms
-        .iter()
-        .map(|name| name.parse())
-        .collect::<Result<Vec<ArmRequest>, InferError>>()?;
+/// Says which flags no arm makes use of.
+fn tell_unused(args: &CompareArgs, arms: &[ArmRequest]) {
+    use ArmRequest::{SystemPrompt, Tuned, TunedSystemPrompt};
+    let has = |these: [ArmRequest; 2]| arms.iter().any(|arm| these.contains(arm));
+    if !args.adapter.is_empty() && !has([Tuned, TunedSystemPrompt]) {
+        output::warn("`--adapter` has no effect: neither `tuned` nor `tuned+system-prompt` is among the arms");
+    }
+    if args.system_prompt.is_some() && !has([SystemPrompt, TunedSystemPrompt]) {
+        output::warn(
+            "`--system-prompt` has no effect: neither `system-prompt` nor `tuned+system-prompt` is among the arms",
+        );
+    }
+}
+
+fn options(args: &CompareArgs) -> anyhow::Result<ComparisonOptions> {
+    let arms = args.arms.iter().map(|name| arm(name)).collect::<anyhow::Result<Vec<_>>>()?;
     let mut decoding = Decoding::greedy(args.max_new_tokens);
     decoding.limits = Limits { completions: args.batch_size, ..Limits::default() };
     Ok(ComparisonOptions {
         arms,
-        metric: args.metric.parse::<Metric>()?,
+        metric: metric(&args.metric)?,
         shots: args.shots,
         limit: args.limit,
         seed: args.seed,
@@ -92,6 +128,30 @@ fn options(args: &CompareArgs) -> Result<ComparisonOptions, InferError> {
         label_length: args.label_length,
         resamples: Resampling::default().resamples,
     })
+}
+
+fn arm(name: &str) -> anyhow::Result<ArmRequest> {
+    use ArmRequest::{FewShot, SystemPrompt, Tuned, TunedSystemPrompt, ZeroShot};
+    let all = [ZeroShot, SystemPrompt, FewShot, Tuned, TunedSystemPrompt];
+    let known = all.map(|arm| arm.to_string());
+    let read = name.parse::<ArmRequest>();
+    Ok(read.map_err(|error| {
+        Problem::with_hint(error.to_string(), nearest::hint(name, &known, HELP))
+    })?)
+}
+
+fn metric(name: &str) -> anyhow::Result<Metric> {
+    if name == "regex:" {
+        let what = "`--metric` is `regex:` without a pattern, expected `regex:PATTERN`";
+        return Err(Problem::with_hint(what, "an empty pattern is found in every answer").into());
+    }
+    match name.parse::<Metric>() {
+        Err(error @ MetricError::Unknown { .. }) => {
+            let known: Vec<String> = Metric::all().iter().map(|known| known.name.into()).collect();
+            Err(Problem::with_hint(error.to_string(), nearest::hint(name, &known, HELP)).into())
+        }
+        read => Ok(read.map_err(InferError::from)?),
+    }
 }
 
 /// The text of a file, without the line break at its end.

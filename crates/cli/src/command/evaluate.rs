@@ -1,6 +1,6 @@
 //! `tunewise evaluate`: how well a model predicts the answers of a file.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use tunewise_data::{read_file, tokenize, DataSet, Renderer, Tokenized};
@@ -11,16 +11,23 @@ use crate::args::EvaluateArgs;
 use crate::counter::Counter;
 use crate::exit::Exit;
 use crate::failure::Problem;
-use crate::model_folder::{self, ModelFolder};
+use crate::model_folder::ModelFolder;
 use crate::number::{counted, grouped};
 use crate::output::{self, Form};
+use crate::{destination, interrupt};
 
 /// Measures the model on the rows and prints the figures.
 ///
 /// # Errors
 /// When the model, the adapter or a row cannot be read, or a row does not fit.
 pub fn run(args: &EvaluateArgs, form: Form) -> anyhow::Result<Exit> {
+    if let Some(items) = &args.items {
+        let read = [&args.data, &args.model.model].into_iter().chain(&args.adapter);
+        let read: Vec<&Path> = read.map(PathBuf::as_path).collect();
+        destination::file("--items", items, &read)?;
+    }
     let folder = ModelFolder::at(&args.model.model)?;
+    interrupt::end_on_it(form)?;
     let renderer = folder.renderer()?;
     let set = read_file(&args.data, &args.rows.answered())?;
     let tokenized = tokenized(args, &folder, &renderer, &set)?;
@@ -28,12 +35,13 @@ pub fn run(args: &EvaluateArgs, form: Form) -> anyhow::Result<Exit> {
     refuse_none_left(args, &folder, &tokenized)?;
     let decoder = folder.decoder(args.model.dtype)?;
     let adapter = args.adapter.as_deref();
-    let adapter = adapter.map(|dir| model_folder::adapter(&decoder, &renderer, dir)).transpose()?;
+    let adapter = adapter.map(|dir| folder.adapter(&decoder, &renderer, dir)).transpose()?;
     let model = Model { decoder: &decoder, adapter: adapter.as_ref() };
     let counter = Counter::up_to(tokenized.examples.len(), "rows");
     let evaluation = evaluate(model, &tokenized.examples, &mut |done| counter.set(done));
     drop(counter);
     let evaluation = evaluation.with_context(|| format!("`{}`", args.data.display()))?;
+    interrupt::writing();
     if let Some(items) = &args.items {
         write_whole(items, evaluation.items_jsonl()?.as_bytes())?;
         output::say(format_args!("wrote `{}`", items.display()));
@@ -48,7 +56,7 @@ fn tokenized(
     renderer: &Renderer,
     set: &DataSet,
 ) -> anyhow::Result<Tokenized> {
-    let max_length = max_length(args, folder)?;
+    let max_length = folder.max_length(args.max_length)?;
     Ok(tokenize(renderer, set, args.train_on, max_length, args.excess_length_strategy)?)
 }
 
@@ -61,7 +69,7 @@ fn refuse_none_left(
     if !tokenized.examples.is_empty() {
         return Ok(());
     }
-    let most = max_length(args, folder)?;
+    let most = folder.max_length(args.max_length)?;
     let rows = match tokenized.rows {
         1 => "the only row is".to_owned(),
         rows => format!("all {} are", counted(rows, "row")),
@@ -73,13 +81,6 @@ fn refuse_none_left(
     );
     let hint = "raise `--max-length`, or pass `--excess-length-strategy truncate`";
     Err(Problem::with_hint(what, hint).into())
-}
-
-fn max_length(args: &EvaluateArgs, folder: &ModelFolder) -> anyhow::Result<usize> {
-    match args.max_length {
-        Some(length) => Ok(length),
-        None => folder.context(),
-    }
 }
 
 /// Says which rows are not measured as they stand.

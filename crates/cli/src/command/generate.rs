@@ -1,7 +1,7 @@
 //! `tunewise generate`: the answer to a prompt, or to every row of a file.
 
 use std::io::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use anyhow::Context;
@@ -21,9 +21,10 @@ use crate::args::GenerateArgs;
 use crate::counter::Counter;
 use crate::exit::Exit;
 use crate::failure::Problem;
-use crate::model_folder::{self, ModelFolder};
+use crate::model_folder::{trained_on_turns, ModelFolder};
 use crate::number::{counted, grouped, rate, seconds};
 use crate::output::{self, Form};
+use crate::{destination, interrupt};
 
 /// Answers the prompt on standard output, or the rows in a file.
 ///
@@ -35,21 +36,48 @@ pub fn run(args: &GenerateArgs, form: Form) -> anyhow::Result<Exit> {
         return Err(Problem::with_hint(what, "`tunewise generate --help` shows examples").into());
     }
     let decoding = decoding(&args.sampling, args.batch_size)?;
+    if let Some(output) = &args.output {
+        let read = [&args.model.model].into_iter().chain(&args.input).chain(&args.adapter);
+        let read: Vec<&Path> = read.map(PathBuf::as_path).collect();
+        destination::file("--output", output, &read)?;
+    }
     let folder = ModelFolder::at(&args.model.model)?;
-    let renderer = folder.renderer()?;
+    interrupt::end_on_it(form)?;
+    let renderer = folder.silent_renderer()?;
+    let takes_turns = takes_turns(args, &renderer);
+    tell_notes(&renderer, args.input.is_some() || takes_turns);
     let set = args.input.as_deref().map(|path| read_file(path, &args.rows.asked())).transpose()?;
     let decoder = folder.decoder(args.model.dtype)?;
     let adapter = args.adapter.as_deref();
-    let adapter = adapter.map(|dir| model_folder::adapter(&decoder, &renderer, dir)).transpose()?;
+    let adapter = adapter.map(|dir| folder.adapter(&decoder, &renderer, dir)).transpose()?;
     let model = Model { decoder: &decoder, adapter: adapter.as_ref() };
     match (set, &args.output, &args.prompt) {
         (Some(set), Some(output), _) => {
             answer_rows(args, model, &renderer, &decoding, &set, output, form)?
         }
-        (_, _, Some(text)) => answer_prompt(args, model, &renderer, &decoding, text, form)?,
+        (_, _, Some(text)) => {
+            let example = asked(args, text, takes_turns);
+            answer_prompt(model, &renderer, &decoding, &example, form)?
+        }
         _ => {}
     }
     Ok(Exit::Done)
+}
+
+/// Whether the prompt is a user turn: where the model or the adapter knows turns, or a system message stands before it.
+fn takes_turns(args: &GenerateArgs, renderer: &Renderer) -> bool {
+    let learned = || args.adapter.as_deref().is_some_and(trained_on_turns);
+    let knows = renderer.template_kind() != TemplateKind::Plain;
+    !args.raw && (knows || args.system.is_some() || learned())
+}
+
+/// Tells what there is to know about the model's text; how plain turns look only where there are turns.
+fn tell_notes(renderer: &Renderer, turns: bool) {
+    let plain = renderer.template_kind() == TemplateKind::Plain;
+    let of_turns = |note: &str| plain && note.starts_with("the model has no chat template");
+    for note in renderer.notes().iter().filter(|note| turns || !of_turns(note)) {
+        output::note(note);
+    }
 }
 
 /// The decoding that the flags ask for.
@@ -71,14 +99,13 @@ fn decoding(args: &SamplingArgs, batch_size: usize) -> Result<Decoding, InferErr
 }
 
 fn answer_prompt(
-    args: &GenerateArgs,
     model: Model<'_>,
     renderer: &Renderer,
     decoding: &Decoding,
-    text: &str,
+    example: &Example,
     form: Form,
 ) -> anyhow::Result<()> {
-    let prompt = Prompt::of(renderer, &asked(args, renderer, text))?;
+    let prompt = Prompt::of(renderer, example)?;
     let begin = Instant::now();
     let mut stream = Stream { form, failed: None };
     let mut show = |event: GenerationEvent<'_>| match event {
@@ -95,11 +122,9 @@ fn answer_prompt(
     Ok(())
 }
 
-/// The prompt as a row: a user turn where the model knows turns, plain text otherwise or where asked for.
-fn asked(args: &GenerateArgs, renderer: &Renderer, text: &str) -> Example {
-    let turns =
-        !args.raw && (renderer.template_kind() != TemplateKind::Plain || args.system.is_some());
-    if !turns {
+/// The prompt as a row: a user turn, or plain text.
+fn asked(args: &GenerateArgs, text: &str, takes_turns: bool) -> Example {
+    if !takes_turns {
         return Example { line: 1, body: Body::Text { text: text.to_owned() } };
     }
     let system = args.system.as_deref().map(|system| Message::new(Role::System, system));
@@ -167,6 +192,7 @@ fn answer_rows(
     let completions = generate(model, renderer, &prompts, decoding, &mut show);
     drop(counter);
     let completions = completions.with_context(|| format!("`{}`", set.path.display()))?;
+    interrupt::writing();
     write_whole(output, jsonl(set, &completions)?.as_bytes())?;
     let summary = summary(&completions, begin.elapsed().as_secs_f64(), output);
     form.text(format_args!(

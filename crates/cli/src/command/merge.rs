@@ -23,7 +23,7 @@ pub fn run(args: &MergeArgs, form: Form) -> anyhow::Result<Exit> {
     let folder = ModelFolder::at(&args.model)?;
     check_output(args)?;
     let decoder = folder.decoder(Numbers::Auto)?;
-    let adapter = Adapter::load(&decoder, &args.adapter)?;
+    let adapter = folder.bare_adapter(&decoder, &args.adapter)?;
     let layers = adapter.paths().count();
     let largest = largest_change(&adapter)?;
     write_merged(&args.model, &adapter, &args.output)?;
@@ -49,8 +49,8 @@ fn check_output(args: &MergeArgs) -> anyhow::Result<()> {
         let what = format!("`{name}` is what the merge reads from, expected another folder");
         return Err(Problem::with_hint(what, "name a new folder").into());
     }
-    if output.is_file() {
-        let what = format!("`{name}` is a file, expected a folder");
+    if output.as_os_str().is_empty() || output.is_file() {
+        let what = format!("`--output` is `{name}`, expected a folder");
         return Err(Problem::with_hint(what, "name a new folder").into());
     }
     let has_files = output.is_dir() && output.read_dir()?.next().is_some();

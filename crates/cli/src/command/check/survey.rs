@@ -5,10 +5,12 @@ use std::path::{Path, PathBuf};
 use rayon::prelude::*;
 use serde_json::{json, Value};
 use tunewise_data::{
-    BadRow, DataError, ReadOptions, RenderProblem, Renderer, Row, RowFormat, RowReader, TrainOn,
+    BadRow, DataError, ExcessLength, NothingSupervised, OnBadRow, ReadOptions, RenderProblem,
+    Renderer, Row, RowFormat, RowReader, TokenExample, TrainOn,
 };
 
 use super::lengths::Lengths;
+use crate::number::counted;
 
 /// What tokenizes the rows, and how long they may be.
 pub struct Tokens {
@@ -18,6 +20,10 @@ pub struct Tokens {
     pub train_on: TrainOn,
     /// Longest row, in tokens.
     pub max_length: usize,
+    /// What a longer row does.
+    pub strategy: ExcessLength,
+    /// The model's context, in tokens.
+    pub context: usize,
 }
 
 /// What a file holds.
@@ -29,9 +35,43 @@ pub struct Survey {
     /// Rows read, good and bad.
     pub rows: usize,
     /// The rows that would fail, by line.
-    pub bad: Vec<BadRow>,
+    pub bad: Vec<Fault>,
+    /// The unreadable rows that would be left out, by line.
+    pub skipped: Vec<BadRow>,
+    /// What the length limit would do.
+    pub excess: Excess,
+    /// Why the file as a whole is of no use.
+    pub useless: Option<String>,
     /// How long the rows are; `None` where they were not tokenized.
     pub lengths: Option<Lengths>,
+}
+
+/// A row that would fail.
+pub struct Fault {
+    /// Where and why.
+    pub row: BadRow,
+    /// What would help.
+    pub kind: FaultKind,
+}
+
+/// What is wrong with a row, by what helps.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FaultKind {
+    /// It cannot be read.
+    Unreadable,
+    /// It is beyond the length limit.
+    TooLong,
+    /// It cannot be rendered, or nothing in it is trained on.
+    Untrainable,
+}
+
+/// Training rows that the length limit leaves out or cuts.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Excess {
+    /// Left out.
+    pub dropped: usize,
+    /// Cut at the end.
+    pub truncated: usize,
 }
 
 /// What tokenizing a row gave.
@@ -39,8 +79,10 @@ pub struct Survey {
 struct Counts {
     /// Length and supervised tokens of each training row.
     lengths: Vec<(usize, usize)>,
+    /// What the limit does to them.
+    excess: Excess,
     /// Why it fails, if it does.
-    bad: Option<BadRow>,
+    bad: Option<Fault>,
 }
 
 impl Survey {
@@ -55,89 +97,169 @@ impl Survey {
     ) -> anyhow::Result<Survey> {
         let mut reader = RowReader::open(path, options)?;
         let mut rows = Vec::new();
-        let mut bad = Vec::new();
+        let mut unreadable = Vec::new();
         for row in reader.by_ref() {
             match row {
                 Ok(row) => rows.push(row),
-                Err(error) => bad.push(bad_row(&error).ok_or(error)?),
+                Err(error) => unreadable.push(bad_row(&error).ok_or(error)?),
             }
         }
-        if reader.rows_read() == 0 {
-            bad.push(empty(path));
-        }
-        let mut lengths = None;
-        if let Some(tokens) = tokens {
-            let (failed, counts) = tokens.count(&rows);
-            let supervised = counts.iter().map(|(_, supervised)| supervised).sum();
-            bad.extend(failed);
-            bad.sort_by_key(|row| row.line);
-            lengths = Lengths::new(
-                counts.iter().map(|(length, _)| *length).collect(),
-                supervised,
-                tokens.max_length,
-            );
-        }
-        Ok(Survey {
+        let mut survey = Survey {
             path: path.to_owned(),
             format: reader.format(),
             rows: reader.rows_read(),
-            bad,
-            lengths,
-        })
+            bad: Vec::new(),
+            skipped: Vec::new(),
+            excess: Excess::default(),
+            useless: None,
+            lengths: None,
+        };
+        match options.on_bad_row {
+            OnBadRow::Skip => survey.skipped = unreadable,
+            OnBadRow::Fail => {
+                let fault = |row| Fault { row, kind: FaultKind::Unreadable };
+                survey.bad.extend(unreadable.into_iter().map(fault));
+            }
+        }
+        let used = match tokens {
+            Some(tokens) => survey.count(&rows, tokens),
+            None => rows.len(),
+        };
+        survey.useless = survey.uselessness(used);
+        Ok(survey)
+    }
+
+    /// Tokenizes the rows; returns how many training rows they come to within the limit.
+    fn count(&mut self, rows: &[Row], tokens: &Tokens) -> usize {
+        let counted: Vec<Counts> = rows.par_iter().map(|row| tokens.count_row(row)).collect();
+        let mut lengths = Vec::new();
+        let mut supervised = 0;
+        for row in counted {
+            self.bad.extend(row.bad);
+            self.excess.dropped += row.excess.dropped;
+            self.excess.truncated += row.excess.truncated;
+            supervised += row.lengths.iter().map(|(_, supervised)| supervised).sum::<usize>();
+            lengths.extend(row.lengths.iter().map(|(length, _)| *length));
+        }
+        self.bad.sort_by_key(|fault| fault.row.line);
+        let within = lengths.iter().filter(|length| **length <= tokens.max_length).count();
+        self.lengths = Lengths::new(lengths, supervised, tokens.max_length);
+        within + self.excess.truncated
+    }
+
+    /// Why nothing is left of the file, where no row fails and none is used either.
+    fn uselessness(&self, used: usize) -> Option<String> {
+        let why = match (used, self.rows) {
+            _ if used > 0 || !self.bad.is_empty() => return None,
+            (_, 0) => "holds no rows, expected at least one".to_owned(),
+            (_, rows) => format!(
+                "{} read, none of them left to train on, expected at least one",
+                counted(rows, "row")
+            ),
+        };
+        Some(why)
     }
 
     /// The survey for programs.
     pub fn to_json(&self) -> Value {
-        let bad =
+        let row =
             |row: &BadRow| json!({ "line": row.line, "message": row.message, "hint": row.hint });
         json!({
             "path": self.path,
             "format": self.format.map(|format| format.to_string()),
             "rows": self.rows,
-            "bad_rows": self.bad.iter().map(bad).collect::<Vec<_>>(),
+            "bad_rows": self.bad.iter().map(|fault| row(&fault.row)).collect::<Vec<_>>(),
+            "skipped_rows": self.skipped.iter().map(row).collect::<Vec<_>>(),
+            "dropped": self.excess.dropped,
+            "truncated": self.excess.truncated,
+            "error": self.useless,
             "tokens": self.lengths.as_ref().map(Lengths::to_json),
         })
     }
 }
 
 impl Tokens {
-    /// The rows that fail, and length and supervised tokens of every training row.
-    fn count(&self, rows: &[Row]) -> (Vec<BadRow>, Vec<(usize, usize)>) {
-        let counted: Vec<Counts> = rows.par_iter().map(|row| self.count_row(row)).collect();
-        let mut failed = Vec::new();
-        let mut lengths = Vec::new();
-        for row in counted {
-            failed.extend(row.bad);
-            lengths.extend(row.lengths);
-        }
-        (failed, lengths)
-    }
-
     fn count_row(&self, row: &Row) -> Counts {
         let line = row.example.line;
         // A text that is far too long is told before it is tokenized, which would take its size many times over.
         let fits = self.renderer.check_length(&row.example, self.train_on, self.max_length);
-        let encoded =
-            fits.and_then(|()| self.renderer.encode_training(&row.example, self.train_on));
-        let examples = match encoded {
-            Ok(examples) => examples,
-            Err(error) => {
-                let bad =
-                    bad_row(&error).unwrap_or_else(|| plain(line, error.to_string(), error.hint()));
-                return Counts { bad: Some(bad), ..Counts::default() };
+        match (&fits, self.strategy) {
+            (Err(_), ExcessLength::Drop) => {
+                let excess = Excess { dropped: 1, truncated: 0 };
+                return Counts { excess, ..Counts::default() };
             }
+            (Err(error), ExcessLength::Raise) => return self.failed(line, error),
+            // To be cut it must be tokenized.
+            (Ok(()), _) | (Err(_), ExcessLength::Truncate) => {}
+        }
+        let examples = match self.renderer.encode_training(&row.example, self.train_on) {
+            Ok(examples) => examples,
+            Err(error) => return self.failed(line, &error),
         };
-        let too_long = examples
-            .iter()
-            .map(|example| example.ids.len())
-            .find(|tokens| *tokens > self.max_length);
-        let bad = too_long.map(|tokens| {
-            let problem = RenderProblem::TooLong { tokens, max_length: self.max_length };
-            plain(line, problem.to_string(), problem.hint())
-        });
         let lengths =
             examples.iter().map(|example| (example.ids.len(), example.supervised_tokens()));
-        Counts { lengths: lengths.collect(), bad }
+        let mut counts = Counts { lengths: lengths.collect(), ..Counts::default() };
+        for example in examples.iter().filter(|example| example.ids.len() > self.max_length) {
+            match self.problem(example) {
+                Some(problem) => {
+                    let problem = Box::new(problem);
+                    let error = DataError::Render { path: None, line, problem };
+                    counts.bad.get_or_insert(self.fault(line, &error));
+                }
+                None if self.strategy == ExcessLength::Drop => counts.excess.dropped += 1,
+                None => counts.excess.truncated += 1,
+            }
+        }
+        counts
+    }
+
+    /// Why a training row beyond the limit fails; `None` where it is left out or cut.
+    fn problem(&self, example: &TokenExample) -> Option<RenderProblem> {
+        let max_length = self.max_length;
+        match self.strategy {
+            ExcessLength::Raise => {
+                Some(RenderProblem::TooLong { tokens: example.ids.len(), max_length })
+            }
+            ExcessLength::Drop => None,
+            ExcessLength::Truncate => {
+                let first = example.supervised.iter().position(|supervised| *supervised);
+                let first = first.filter(|first| *first >= max_length)?;
+                let why = NothingSupervised::Truncated { first, max_length };
+                Some(RenderProblem::NothingSupervised(why))
+            }
+        }
+    }
+
+    fn failed(&self, line: usize, error: &DataError) -> Counts {
+        Counts { bad: Some(self.fault(line, error)), ..Counts::default() }
+    }
+
+    fn fault(&self, line: usize, error: &DataError) -> Fault {
+        let mut row = bad_row(error).unwrap_or_else(|| BadRow {
+            line,
+            message: error.to_string(),
+            hint: error.hint().unwrap_or_default(),
+        });
+        let DataError::Render { problem, .. } = error else {
+            return Fault { row, kind: FaultKind::Untrainable };
+        };
+        let longer = match self.max_length < self.context {
+            true => "raise `--max-length`, ",
+            false => "",
+        };
+        match **problem {
+            RenderProblem::TooLong { .. } | RenderProblem::FarTooLong { .. } => {
+                row.hint =
+                    format!("{longer}shorten the row, or pass `--excess-length-strategy` with `truncate` or `drop`");
+                Fault { row, kind: FaultKind::TooLong }
+            }
+            RenderProblem::NothingSupervised(NothingSupervised::Truncated { .. }) => {
+                row.hint =
+                    format!("{longer}shorten the prompt, or pass `--excess-length-strategy drop`");
+                Fault { row, kind: FaultKind::TooLong }
+            }
+            _ => Fault { row, kind: FaultKind::Untrainable },
+        }
     }
 }
 
@@ -149,14 +271,4 @@ fn bad_row(error: &DataError) -> Option<BadRow> {
         _ => return None,
     };
     Some(BadRow { line, message, hint: error.hint().unwrap_or_default() })
-}
-
-fn plain(line: usize, message: String, hint: Option<String>) -> BadRow {
-    BadRow { line, message, hint: hint.unwrap_or_default() }
-}
-
-/// A file without rows, told like a bad first row.
-fn empty(path: &Path) -> BadRow {
-    let error = DataError::NoRows { path: path.to_owned(), skipped: 0 };
-    plain(1, "the file has no rows, expected at least one".into(), error.hint())
 }
