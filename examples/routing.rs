@@ -18,7 +18,7 @@ use tunewise_model::{Adapter, BaseDtype, Decoder};
 use tunewise_train::{run, Event, Outcome, Recipe};
 
 fn main() -> Result<()> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize()?;
     let model = std::env::args().nth(1).map(PathBuf::from);
     let model = model.unwrap_or_else(|| root.join("tests/fixtures/tiny-chat"));
     let data = root.join("data/support_routing");
