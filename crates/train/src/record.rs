@@ -59,6 +59,17 @@ pub enum LogEntry {
 pub enum Event<'a> {
     /// A sentence to be said once.
     Notice(&'a str),
+    /// The first row to train on, as the model sees it.
+    FirstRow {
+        /// Its physical line.
+        line: usize,
+        /// Its rendered text.
+        text: &'a str,
+        /// Its tokens.
+        ids: &'a [u32],
+        /// The supervised ones among them.
+        supervised: usize,
+    },
     /// The loop is about to take its first step of this session.
     Begin {
         /// Steps already taken by the run that is resumed.

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use chrono::{DateTime, Local};
 use tunewise_data::{
-    find_splits, read_file, tokenize, Body, ColumnMap, DataSet, ReadOptions, Renderer,
+    find_splits, read_file, tokenize, Body, ColumnMap, DataSet, Example, ReadOptions, Renderer,
     TokenExample, Tokenized,
 };
 use tunewise_model::ModelConfig;
@@ -48,7 +48,7 @@ impl Rows {
         let files = find_splits(data)?;
         let renderer = Renderer::from_folder(model)?.at_time(clock);
         renderer.notes().iter().for_each(|note| observer(Event::Notice(note)));
-        let mut split = |path: &Path| -> Result<Split> {
+        let mut split = |path: &Path| -> Result<(Split, Option<Example>)> {
             let set = read_file(path, &read_options(recipe))?;
             check_built(&set)?;
             let strategy = recipe.excess_length_strategy.into();
@@ -57,10 +57,13 @@ impl Rows {
             check_vocabulary(path, &tokenized.examples, config.vocab_size)?;
             let file = accounted(&set, &tokenized);
             observer(Event::Notice(&told(&file)));
-            Ok(Split { rows: tokenized.examples, file })
+            let first = tokenized.examples.first().map(|first| first.line);
+            let first = set.rows.into_iter().find(|row| Some(row.example.line) == first);
+            Ok((Split { rows: tokenized.examples, file }, first.map(|row| row.example)))
         };
-        let train = split(&files.train)?;
-        let valid = files.valid.as_deref().map(&mut split).transpose()?;
+        let (train, first) = split(&files.train)?;
+        let valid = files.valid.as_deref().map(&mut split).transpose()?.map(|(valid, _)| valid);
+        show_first(recipe, &renderer, &train, first.as_ref(), observer)?;
         Ok(Self {
             train,
             valid,
@@ -102,6 +105,25 @@ impl Rows {
         }
         Ok(())
     }
+}
+
+/// Shows the first row that is trained on.
+fn show_first(
+    recipe: &Recipe,
+    renderer: &Renderer,
+    train: &Split,
+    example: Option<&Example>,
+    observer: &mut Observer<'_>,
+) -> Result<()> {
+    let (Some(first), Some(example)) = (train.rows.first(), example) else { return Ok(()) };
+    let rendered = renderer.render_training(example, recipe.train_on.into())?;
+    observer(Event::FirstRow {
+        line: first.line,
+        text: rendered.first().map_or("", |rendered| &rendered.text),
+        ids: &first.ids,
+        supervised: first.supervised_tokens(),
+    });
+    Ok(())
 }
 
 fn accounted(set: &DataSet, tokenized: &Tokenized) -> DataFile {

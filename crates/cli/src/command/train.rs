@@ -7,7 +7,7 @@ mod progress;
 use std::path::Path;
 
 use serde_json::{json, Value};
-use tunewise_train::{Event, Outcome, Recipe, TrainSummary};
+use tunewise_train::{Outcome, Recipe, TrainSummary};
 
 use crate::args::TrainArgs;
 use crate::exit::Exit;
@@ -37,10 +37,6 @@ pub fn run(args: &TrainArgs, form: Form) -> anyhow::Result<Exit> {
         Progress::new(recipe.is_explicit("logging_steps").then_some(recipe.logging_steps));
     let outcome = threads::within(|| {
         tunewise_train::run(&recipe, interrupt::flag(), &mut |event| {
-            let begins = matches!(event, Event::Begin { .. });
-            if begins {
-                first_row::tell(&recipe);
-            }
             progress.show(&event);
         })
     });

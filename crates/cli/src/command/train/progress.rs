@@ -5,19 +5,21 @@ use std::time::{Duration, Instant};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use tunewise_train::{EvaluationRecord, Event, StepRecord};
 
+use super::first_row;
 use crate::number::{bytes, counted, grouped, rate, seconds};
 use crate::output;
 
-/// Short enough for a terminal of 80 columns: a line that wraps cannot be drawn again.
 /// Time between lines where the user did not say how many steps.
 const LINE_INTERVAL: Duration = Duration::from_secs(1);
 
+/// Short enough for a terminal of 80 columns: a line that wraps cannot be drawn again.
 const BAR: &str = "{elapsed} {bar:16} {pos}/{len}  {msg}  eta {eta}";
 
 /// Shows the events of a run.
 pub struct Progress {
     logging_steps: Option<usize>,
     last_line: Option<Instant>,
+    first_row: Option<[String; 2]>,
     bar: Option<ProgressBar>,
     begin: Option<(Instant, usize)>,
 }
@@ -25,7 +27,7 @@ pub struct Progress {
 impl Progress {
     /// The display of a run; without a terminal it prints a line every so many steps, or every second.
     pub fn new(logging_steps: Option<usize>) -> Progress {
-        Progress { logging_steps, last_line: None, bar: None, begin: None }
+        Progress { logging_steps, last_line: None, first_row: None, bar: None, begin: None }
     }
 
     fn is_due(&self, step: usize) -> bool {
@@ -39,7 +41,14 @@ impl Progress {
     pub fn show(&mut self, event: &Event<'_>) {
         match event {
             Event::Notice(text) => self.line(text),
+            Event::FirstRow { line, text, ids, supervised } => {
+                self.first_row = Some(first_row::told(*line, text, ids, *supervised));
+            }
             Event::Begin { steps_taken, total_steps, trainable, frozen } => {
+                // Not before: a run that is finished already trains on no row.
+                for line in self.first_row.take().iter().flatten() {
+                    self.line(line);
+                }
                 let steps = counted(total_steps.saturating_sub(*steps_taken), "step");
                 let (some, all) = (grouped(*trainable), grouped(trainable + frozen));
                 self.line(&format!("training {some} of {all} parameters, {steps} to go"));
