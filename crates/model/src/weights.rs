@@ -58,11 +58,6 @@ impl Weights {
         self.home.keys().map(String::as_str)
     }
 
-    /// Whether a tensor is there.
-    pub fn has(&self, name: &str) -> bool {
-        self.home.contains_key(name)
-    }
-
     /// The files and the tensors of each, in the file's order.
     pub fn shards(&self) -> impl Iterator<Item = (&Path, Vec<String>)> {
         self.files.iter().map(|(path, mapped)| {
