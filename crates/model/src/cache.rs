@@ -2,10 +2,13 @@
 
 use candle_core::Tensor;
 
-use crate::block::BlockPass;
+use crate::block::{BlockPass, BlockTrace, Chosen};
+use crate::decoder::Walk;
+use crate::kernel::attention::{self, Asking, Heads, Piece};
+use crate::kernel::view::Rows;
 use crate::linear::LoraPass;
-use crate::op::attention::{attend, Piece};
-use crate::{Adapter, Decoder, ModelError, Result};
+use crate::workspace::Workspace;
+use crate::{Adapter, Decoder, ModelError, Result, TokenTree};
 
 /// Names a node of a [`KvCache`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -34,8 +37,8 @@ struct Node {
     first: usize,
     len: usize,
     capacity: usize,
-    /// One for each block, (G, capacity, R), allocated with the first tokens.
-    pieces: Vec<Piece>,
+    /// Keys and values of each block, (capacity, 2·G·R), allocated with the first tokens.
+    blocks: Vec<Vec<f32>>,
 }
 
 impl KvCache {
@@ -87,7 +90,7 @@ impl KvCache {
     }
 
     fn insert(&mut self, parent: Option<NodeId>, capacity: usize) -> NodeId {
-        let node = Node { parent, children: 0, first: 0, len: 0, capacity, pieces: Vec::new() };
+        let node = Node { parent, children: 0, first: 0, len: 0, capacity, blocks: Vec::new() };
         match self.nodes.iter().position(Option::is_none) {
             Some(free) => {
                 self.nodes[free] = Some(node);
@@ -132,9 +135,9 @@ impl KvCache {
                 );
                 return Err(fault(*id, reason));
             }
-            if node.pieces.is_empty() {
+            if node.blocks.is_empty() {
                 node.first = first;
-                node.pieces = empty_pieces(decoder, node.capacity)?;
+                node.blocks = empty_blocks(decoder, node.capacity);
             }
             node.len += ids.len();
             positions.extend(first..first + ids.len());
@@ -146,34 +149,37 @@ impl KvCache {
         self.nodes.iter().flatten().any(|node| node.parent == Some(id) && node.len > 0)
     }
 
-    /// Writes keys and values behind those that a node already has in a block.
-    fn write(
-        &self,
+    /// Writes keys and values, side by side in each row, behind those that a node already has in a block.
+    fn write<'r>(
+        &mut self,
         addition: &Addition,
         layer: usize,
-        keys: &Tensor,
-        values: &Tensor,
+        rows: impl Iterator<Item = &'r [f32]>,
     ) -> Result<()> {
-        let node = self.node(addition.node)?;
-        let Some(piece) = node.pieces.get(layer) else {
+        let node = self.node_mut(addition.node)?;
+        let offset = node.len - addition.ids.len();
+        let Some(block) = node.blocks.get_mut(layer) else {
             return Err(fault(addition.node, "is empty".into()));
         };
-        let offset = node.len - addition.ids.len();
-        piece.keys.slice_set(&keys.contiguous()?, 1, offset)?;
-        piece.values.slice_set(&values.contiguous()?, 1, offset)?;
+        let width = block.len() / node.capacity.max(1);
+        for (row, from) in block.chunks_mut(width).skip(offset).zip(rows) {
+            row.copy_from_slice(from);
+        }
         Ok(())
     }
 
     /// What a node's tokens attend to in a block, the oldest ancestor first.
-    fn lineage(&self, id: NodeId, layer: usize) -> Result<Vec<Piece>> {
+    fn lineage(&self, id: NodeId, layer: usize, heads: Heads) -> Result<Vec<Piece<'_>>> {
+        let width = heads.groups * heads.width;
         let mut pieces = Vec::new();
         let mut at = Some(id);
         while let Some(id) = at {
             let node = self.node(id)?;
-            if let (Some(piece), true) = (node.pieces.get(layer), node.len > 0) {
+            if let (Some(block), true) = (node.blocks.get(layer), node.len > 0) {
+                let rows = Rows::dense(block, node.len, 2 * width);
                 pieces.push(Piece {
-                    keys: piece.keys.narrow(1, 0, node.len)?,
-                    values: piece.values.narrow(1, 0, node.len)?,
+                    keys: rows.columns(0, width),
+                    values: rows.columns(width, width),
                 });
             }
             at = node.parent;
@@ -197,26 +203,61 @@ impl Decoder {
         additions: &[Addition],
     ) -> Result<Tensor> {
         let ids: Vec<u32> = additions.iter().flat_map(|a| a.ids.iter().copied()).collect();
-        let mut x = self.embed(&ids)?;
+        let width = self.config().hidden_size;
+        let mut workspace = self.workspace();
+        let Workspace { inputs, spare, output, scratch, rotation, .. } = &mut *workspace;
+        inputs.resize_with(inputs.len().max(2), Default::default);
+        let [x, next, ..] = inputs.as_mut_slice() else {
+            return Ok(Tensor::zeros((0, 0), candle_core::DType::F32, self.device())?);
+        };
+        self.embed(&ids, x.sized(ids.len() * width))?;
         let positions = cache.grow(additions, self)?;
-        let rotation = self.rotation(&positions)?;
+        rotation.set(&self.frequencies, &positions);
+        // Growing has seen that no addition is empty.
+        let last: Vec<usize> = ranges(additions).map(|(_, range)| range.end - 1).collect();
         let lora = LoraPass { adapter, dropout: None };
-        let pass = BlockPass { lora, rotation: &rotation };
+        let chosen = Chosen { rows: &last, keys: &[] };
         for (layer, block) in self.blocks.iter().enumerate() {
-            let projected = block.project(&x, pass)?;
-            for (addition, range) in ranges(additions) {
-                let part = |t: &Tensor| t.narrow(1, range.start, range.len());
-                cache.write(addition, layer, &part(&projected.k)?, &part(&projected.v)?)?;
-            }
-            let mut gathered = Vec::with_capacity(additions.len());
-            for (addition, range) in ranges(additions) {
-                let pieces = cache.lineage(addition.node, layer)?;
-                gathered.push(attend(&projected.q.narrow(1, range.start, range.len())?, &pieces)?);
-            }
-            x = block.finish(&x, projected, &Tensor::cat(&gathered, 1)?, pass)?.0;
+            let is_last = layer + 1 == self.blocks.len();
+            let pass = BlockPass { lora, rotation, chosen: is_last.then_some(chosen) };
+            let input = x.get(ids.len() * width);
+            block.project(input, pass, spare, scratch);
+            attend_cached(cache, additions, layer, block.heads, spare)?;
+            let rows = if is_last { last.len() } else { ids.len() };
+            let to = if is_last { &mut *output } else { &mut *next };
+            block.finish(input, pass, spare, scratch, to.sized(rows * width));
+            std::mem::swap(x, next);
         }
-        self.logits_at(&x, ranges(additions).map(|(_, range)| range.end - 1), lora)
+        let tree = TokenTree::single(ids)?;
+        let walk = Walk { tree: &tree, lora, chosen, lowest: self.blocks.len() };
+        self.logits_of(walk, &last, &mut workspace)
     }
+}
+
+/// Puts the new tokens' keys and values into the cache, and writes what their queries gather from it.
+fn attend_cached(
+    cache: &mut KvCache,
+    additions: &[Addition],
+    layer: usize,
+    heads: Heads,
+    trace: &mut BlockTrace,
+) -> Result<()> {
+    let tokens: usize = additions.iter().map(|addition| addition.ids.len()).sum();
+    let (own, shared) = (heads.queries * heads.width, 2 * heads.groups * heads.width);
+    let qkv = Rows::dense(trace.qkv.get(tokens * (own + shared)), tokens, own + shared);
+    for (addition, range) in ranges(additions) {
+        cache.write(addition, layer, range.map(|row| &qkv.row(row)[own..]))?;
+    }
+    let asking: Vec<Asking<'_>> = ranges(additions)
+        .map(|(addition, range)| {
+            let pieces = cache.lineage(addition.node, layer, heads)?;
+            Ok(Asking { first: range.start, count: range.len(), pieces })
+        })
+        .collect::<Result<_>>()?;
+    let attended = trace.attended.sized(tokens * own);
+    let log_sums = trace.log_sums.sized(tokens * heads.queries);
+    attention::forward(qkv.columns(0, own), &asking, heads, attended, log_sums);
+    Ok(())
 }
 
 /// The flat range of each addition's tokens.
@@ -228,11 +269,10 @@ fn ranges(additions: &[Addition]) -> impl Iterator<Item = (&Addition, std::ops::
     })
 }
 
-fn empty_pieces(decoder: &Decoder, capacity: usize) -> Result<Vec<Piece>> {
+fn empty_blocks(decoder: &Decoder, capacity: usize) -> Vec<Vec<f32>> {
     let config = decoder.config();
-    let shape = (config.num_key_value_heads, capacity, config.head_dim);
-    let zeros = || Tensor::zeros(shape, decoder.compute_dtype(), decoder.device());
-    (0..config.num_hidden_layers).map(|_| Ok(Piece { keys: zeros()?, values: zeros()? })).collect()
+    let width = 2 * config.num_key_value_heads * config.head_dim;
+    (0..config.num_hidden_layers).map(|_| vec![0.0; capacity * width]).collect()
 }
 
 fn fault(node: NodeId, reason: String) -> ModelError {

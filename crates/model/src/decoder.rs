@@ -3,21 +3,20 @@
 //! Shapes: T tokens, D width, V vocabulary, N targets.
 
 use std::path::Path;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use candle_core::{DType, Device, Tensor};
 
-use crate::block::{Block, BlockPass, BlockTrace};
+use crate::block::{Block, BlockPass, Chosen};
 use crate::files::read_json;
+use crate::kernel::instructions::Instructions;
 use crate::linear::{Linear, LoraPass};
 use crate::llama::Loader;
 use crate::op::dropout::{Dropout, TokenKey};
-use crate::op::rope::{frequencies, Rotation};
-use crate::op::{cross_entropy, rms_norm};
+use crate::op::rope::frequencies;
 use crate::weights::Weights;
+use crate::workspace::Workspace;
 use crate::{Adapter, Gradients, ModelConfig, ModelError, Result, Target, TokenTree};
-
-/// Logits of a chunk, at most this many numbers (64 MiB in f32).
-const CHUNK: usize = 1 << 24;
 
 /// The number format of frozen weights. Everything between two products is f32.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,7 +38,17 @@ impl BaseDtype {
         Ok(if named == Some("bfloat16") { Self::Bf16 } else { Self::F32 })
     }
 
-    fn dtype(self) -> DType {
+    /// What suits a folder on this processor: bf16 where the checkpoint is bf16 and the processor multiplies bf16, else
+    /// f32, which holds every weight of either exactly.
+    ///
+    /// # Errors
+    /// When `config.json` is absent or malformed.
+    pub fn suited_to(dir: &Path) -> Result<Self> {
+        let fast = Instructions::current().multiplies_bf16();
+        Ok(if fast { Self::stored_in(dir)? } else { Self::F32 })
+    }
+
+    pub(crate) fn dtype(self) -> DType {
         match self {
             Self::F32 => DType::F32,
             Self::Bf16 => DType::BF16,
@@ -78,19 +87,15 @@ pub struct TargetScore {
 #[derive(Debug, Clone)]
 pub struct Decoder {
     config: ModelConfig,
-    pub(crate) embedding: Tensor,
+    /// Its rows are the tokens' embeddings; a tied head has the same panels.
+    embedding: Linear,
     pub(crate) blocks: Vec<Block>,
-    final_norm: Tensor,
-    head: Linear,
-    frequencies: Vec<f32>,
-    /// Number format of everything but the frozen weights.
-    compute: DType,
+    pub(crate) final_norm: Arc<[f32]>,
+    pub(crate) head: Linear,
+    pub(crate) frequencies: Vec<f32>,
     device: Device,
-}
-
-enum Saved {
-    Trace(Box<BlockTrace>),
-    Input(Tensor),
+    /// Buffers of the passes, which run one at a time.
+    workspace: Arc<Mutex<Workspace>>,
 }
 
 impl Decoder {
@@ -102,21 +107,26 @@ impl Decoder {
         let config = ModelConfig::from_folder(dir)?;
         let weights = Weights::open(dir)?;
         let load = Loader { weights: &weights, config: &config, dtype: dtype.dtype(), device };
-        let embedding =
-            load.matrix("model.embed_tokens.weight", config.vocab_size, config.hidden_size)?;
+        let (vocabulary, width) = (config.vocab_size, config.hidden_size);
+        let embedding = load.matrix("model.embed_tokens.weight", vocabulary, width)?;
+        let head_path = "lm_head".to_owned();
+        let (embedding, head) = if config.tie_word_embeddings {
+            let head = Linear::new(head_path, &embedding, None)?;
+            (head.clone(), head)
+        } else {
+            let weight = load.matrix("lm_head.weight", vocabulary, width)?;
+            let embedding = Linear::new("model.embed_tokens".to_owned(), &embedding, None)?;
+            (embedding, Linear::new(head_path, &weight, None)?)
+        };
         let blocks =
             (0..config.num_hidden_layers).map(|layer| load.block(layer)).collect::<Result<_>>()?;
-        let head = match config.tie_word_embeddings {
-            true => embedding.clone(),
-            false => load.matrix("lm_head.weight", config.vocab_size, config.hidden_size)?,
-        };
         Ok(Self {
             final_norm: load.norm("model.norm.weight")?,
-            head: Linear::new("lm_head".into(), head, None),
             frequencies: frequencies(&config.rope, config.head_dim),
-            compute: DType::F32,
             device: device.clone(),
+            workspace: Arc::default(),
             embedding,
+            head,
             blocks,
             config,
         })
@@ -132,9 +142,9 @@ impl Decoder {
         &self.device
     }
 
-    /// Number format of everything but the frozen weights.
-    pub(crate) fn compute_dtype(&self) -> DType {
-        self.compute
+    /// The number format of the weights.
+    pub fn dtype(&self) -> BaseDtype {
+        self.head.dtype()
     }
 
     /// Every linear layer, blocks first and the output head last.
@@ -149,21 +159,27 @@ impl Decoder {
 
     /// Number of frozen parameters; a tied head counts once.
     pub fn parameter_count(&self) -> usize {
-        let linear = |l: &Linear| l.weight().elem_count() + l.bias().map_or(0, Tensor::elem_count);
-        let block = |b: &Block| {
-            b.linears().into_iter().map(linear).sum::<usize>() + 2 * self.config.hidden_size
-        };
-        let head = if self.config.tie_word_embeddings { 0 } else { linear(&self.head) };
-        self.embedding.elem_count()
-            + self.blocks.iter().map(block).sum::<usize>()
-            + self.config.hidden_size
-            + head
+        let tied = self.config.tie_word_embeddings;
+        let embedding = if tied { 0 } else { self.embedding.parameter_count() };
+        let norms = (2 * self.blocks.len() + 1) * self.config.hidden_size;
+        embedding + norms + self.linears().map(Linear::parameter_count).sum::<usize>()
+    }
+
+    pub(crate) fn embedding_bytes(&self) -> usize {
+        self.embedding.bytes()
+    }
+
+    /// Packs the weights for the backward direction too: faster training for as much memory again.
+    ///
+    /// Without it, the backward reads the forward's panels.
+    pub fn pack_backward(&self) {
+        self.linears().for_each(Linear::pack_backward);
     }
 
     /// The score of each target, and the gradients of `Σ weight · nll`, summed and divided by nothing.
     ///
     /// # Errors
-    /// When a token is outside the vocabulary or the tensor library fails.
+    /// When a token is outside the vocabulary.
     pub fn gradients(
         &self,
         adapter: &Adapter,
@@ -171,50 +187,68 @@ impl Decoder {
         targets: &[Target],
         pass: &TrainingPass,
     ) -> Result<(Vec<TargetScore>, Gradients)> {
-        let keys = token_keys(tree);
+        let mut gradients = Gradients::zeros(adapter);
+        let mut scores = Vec::new();
+        self.add_gradients(adapter, tree, targets, pass, &mut scores, &mut gradients)?;
+        Ok((scores, gradients))
+    }
+
+    /// As [`Decoder::gradients`], added to those of other batches; `scores` becomes the targets' scores.
+    ///
+    /// After the largest batch it allocates nothing of a batch's size.
+    ///
+    /// # Errors
+    /// As [`Decoder::gradients`], or when `gradients` lacks one of the adapter's tensors.
+    pub fn add_gradients(
+        &self,
+        adapter: &Adapter,
+        tree: &TokenTree,
+        targets: &[Target],
+        pass: &TrainingPass,
+        scores: &mut Vec<TargetScore>,
+        gradients: &mut Gradients,
+    ) -> Result<()> {
+        self.check_targets(targets)?;
+        let keys = token_keys(tree, pass.dropout);
+        let rows = wanted_rows(targets);
+        let chosen_keys: Vec<TokenKey> =
+            rows.iter().filter_map(|row| keys.get(*row).copied()).collect();
         let lora = LoraPass {
             adapter: Some(adapter),
             dropout: pass.dropout.map(|d| (d, keys.as_slice())),
         };
-        let rotation = self.rotation(tree.positions())?;
-        let block_pass = BlockPass { lora, rotation: &rotation };
-        let lowest = adapter.lowest_block().unwrap_or(self.blocks.len());
-        let mut saved = Vec::with_capacity(self.blocks.len());
-        let mut x = self.embed(tree.ids())?;
-        for (layer, block) in self.blocks.iter().enumerate() {
-            let (output, trace) = block.forward(&x, tree, block_pass)?;
-            if layer >= lowest {
-                saved.push(match pass.checkpointing {
-                    Checkpointing::Keep => Saved::Trace(Box::new(trace)),
-                    Checkpointing::Recompute => Saved::Input(x),
-                });
-            }
-            x = output;
-        }
-        let mut gradients = Gradients::default();
-        let (scores, d_x) = self.head_backward(&x, targets, lora, &keys, &mut gradients)?;
-        self.walk_back(saved, lowest, tree, block_pass, d_x, &mut gradients)?;
-        Ok((scores, gradients))
+        let mut workspace = self.workspace();
+        let work = &mut *workspace;
+        work.rotation.set(&self.frequencies, tree.positions());
+        let chosen = Chosen { rows: &rows, keys: &chosen_keys };
+        let walk = Walk {
+            tree,
+            lora,
+            chosen,
+            lowest: adapter.lowest_block().unwrap_or(self.blocks.len()),
+        };
+        self.walk_forward(walk, pass.checkpointing, work)?;
+        self.head_backward(walk, targets, work, scores, gradients)?;
+        self.walk_back(walk, pass.checkpointing, work, gradients)
     }
 
     /// The score of each target.
     ///
     /// # Errors
-    /// When a token is outside the vocabulary or the tensor library fails.
+    /// When a token is outside the vocabulary.
     pub fn score(
         &self,
         adapter: Option<&Adapter>,
         tree: &TokenTree,
         targets: &[Target],
     ) -> Result<Vec<TargetScore>> {
-        let lora = LoraPass { adapter, dropout: None };
-        let x = self.hidden(adapter, tree)?;
+        self.check_targets(targets)?;
+        let rows = wanted_rows(targets);
+        let mut workspace = self.workspace();
+        let work = &mut *workspace;
+        let walk = self.scoring_walk(adapter, tree, &rows, work)?;
         let mut scores = Vec::with_capacity(targets.len());
-        for chunk in targets.chunks(self.targets_per_chunk()) {
-            self.check_targets(chunk)?;
-            let logits = self.logits_at(&x, chunk.iter().map(|t| t.position), lora)?;
-            scores.extend(target_scores(&logits, &token_tensor(chunk, &self.device)?, chunk)?);
-        }
+        self.head_scores(walk, targets, work, &mut scores);
         Ok(scores)
     }
 
@@ -230,119 +264,121 @@ impl Decoder {
         tree: &TokenTree,
         positions: &[usize],
     ) -> Result<Tensor> {
-        let x = self.hidden(adapter, tree)?;
-        self.logits_at(&x, positions.iter().copied(), LoraPass { adapter, dropout: None })
+        let rows = wanted(positions.iter().copied());
+        let mut workspace = self.workspace();
+        let work = &mut *workspace;
+        let walk = self.scoring_walk(adapter, tree, &rows, work)?;
+        self.logits_of(walk, positions, work)
     }
 
-    fn hidden(&self, adapter: Option<&Adapter>, tree: &TokenTree) -> Result<Tensor> {
-        let rotation = self.rotation(tree.positions())?;
-        let pass = BlockPass { lora: LoraPass { adapter, dropout: None }, rotation: &rotation };
-        let mut x = self.embed(tree.ids())?;
-        for block in &self.blocks {
-            x = block.forward(&x, tree, pass)?.0;
+    /// Walks the blocks forward, keeping nothing but the wanted tokens' outputs.
+    fn scoring_walk<'w>(
+        &self,
+        adapter: Option<&'w Adapter>,
+        tree: &'w TokenTree,
+        rows: &'w [usize],
+        work: &mut Workspace,
+    ) -> Result<Walk<'w>> {
+        work.rotation.set(&self.frequencies, tree.positions());
+        let lora = LoraPass { adapter, dropout: None };
+        let chosen = Chosen { rows, keys: &[] };
+        // No block is walked back.
+        let walk = Walk { tree, lora, chosen, lowest: self.blocks.len() };
+        self.walk_forward(walk, Checkpointing::Recompute, work)?;
+        Ok(walk)
+    }
+
+    /// Walks the blocks forward; the last one's output is there at the wanted tokens only.
+    fn walk_forward(
+        &self,
+        walk: Walk<'_>,
+        checkpointing: Checkpointing,
+        work: &mut Workspace,
+    ) -> Result<()> {
+        let (width, tokens) = (self.config.hidden_size, walk.tree.ids().len());
+        let Workspace { inputs, traces, spare, output, scratch, rotation, .. } = work;
+        let slots = if walk.lowest < self.blocks.len() { self.blocks.len() } else { 2 };
+        inputs.resize_with(slots.max(inputs.len()), Default::default);
+        traces.resize_with(self.blocks.len().max(traces.len()), Default::default);
+        self.embed(walk.tree.ids(), inputs[0].sized(tokens * width))?;
+        for (layer, block) in self.blocks.iter().enumerate() {
+            let pass = walk.block_pass(rotation, layer + 1 == self.blocks.len());
+            let kept = checkpointing == Checkpointing::Keep && layer >= walk.lowest;
+            let trace = if kept { &mut traces[layer] } else { &mut *spare };
+            let (before, after) = inputs.split_at_mut(layer % slots + 1);
+            let x = before[layer % slots].get(tokens * width);
+            block.project(x, pass, trace, scratch);
+            block.attend(walk.tree, trace);
+            if pass.chosen.is_some() {
+                block.finish(x, pass, trace, scratch, output.sized(walk.chosen.rows.len() * width));
+            } else if let Some(next) = after.first_mut() {
+                block.finish(x, pass, trace, scratch, next.sized(tokens * width));
+            } else {
+                // Two slots in turn: the other one is the first.
+                let (first, second) = inputs.split_at_mut(1);
+                let x = second[0].get(tokens * width);
+                block.finish(x, pass, trace, scratch, first[0].sized(tokens * width));
+            }
         }
-        Ok(x)
+        Ok(())
     }
 
     /// Walks the blocks from the last to the lowest adapted one.
     fn walk_back(
         &self,
-        saved: Vec<Saved>,
-        lowest: usize,
-        tree: &TokenTree,
-        pass: BlockPass<'_>,
-        d_x: Tensor,
+        walk: Walk<'_>,
+        checkpointing: Checkpointing,
+        work: &mut Workspace,
         gradients: &mut Gradients,
     ) -> Result<()> {
-        let mut d_x = d_x;
-        for (index, (block, saved)) in self.blocks.iter().skip(lowest).zip(saved).enumerate().rev()
-        {
-            let trace = match saved {
-                Saved::Trace(trace) => *trace,
-                Saved::Input(x) => block.forward(&x, tree, pass)?.1,
+        let len = walk.tree.ids().len() * self.config.hidden_size;
+        let Workspace {
+            inputs, traces, spare, output, d_output, d_next, scratch, rotation, ..
+        } = work;
+        for (layer, block) in self.blocks.iter().enumerate().skip(walk.lowest).rev() {
+            let last = layer + 1 == self.blocks.len();
+            let pass = walk.block_pass(rotation, last);
+            let x = inputs[layer].get(len);
+            let wanted = if last { walk.chosen.rows.len() * self.config.hidden_size } else { len };
+            let trace = match checkpointing {
+                Checkpointing::Keep => &traces[layer],
+                Checkpointing::Recompute => {
+                    block.project(x, pass, spare, scratch);
+                    block.attend(walk.tree, spare);
+                    block.finish(x, pass, spare, scratch, output.sized(wanted));
+                    &*spare
+                }
             };
-            if index == 0 {
-                return block.backward_lowest(&trace, tree, pass, &d_x, gradients);
-            }
-            d_x = block.backward(&trace, tree, pass, &d_x, gradients)?;
+            let d_x = if layer == walk.lowest { None } else { Some(d_next.sized(len)) };
+            let d_out = d_output.get_mut(wanted);
+            block.backward(x, walk.tree, pass, trace, scratch, d_out, d_x, gradients)?;
+            std::mem::swap(d_output, d_next);
         }
         Ok(())
     }
 
-    /// Scores, and the gradient of the last block's output.
+    /// Writes the embeddings of tokens.
     ///
-    /// Shapes: `x` (T, D); (T, D) out.
-    fn head_backward(
-        &self,
-        x: &Tensor,
-        targets: &[Target],
-        lora: LoraPass<'_>,
-        keys: &[TokenKey],
-        gradients: &mut Gradients,
-    ) -> Result<(Vec<TargetScore>, Tensor)> {
-        let mut d_x = x.zeros_like()?;
-        let mut scores = Vec::with_capacity(targets.len());
-        for chunk in targets.chunks(self.targets_per_chunk()) {
-            self.check_targets(chunk)?;
-            let rows: Vec<u32> = chunk.iter().map(|t| t.position as u32).collect();
-            let rows = Tensor::new(rows, &self.device)?;
-            let chunk_keys: Vec<TokenKey> =
-                chunk.iter().filter_map(|t| keys.get(t.position).copied()).collect();
-            let lora =
-                LoraPass { dropout: lora.dropout.map(|(d, _)| (d, chunk_keys.as_slice())), ..lora };
-            let input = x.index_select(&rows, 0)?;
-            let normed = rms_norm::forward(&input, &self.final_norm, self.config.rms_norm_eps)?;
-            let logits = self.head.forward(&normed, lora)?;
-            let tokens = token_tensor(chunk, &self.device)?;
-            scores.extend(target_scores(&logits, &tokens, chunk)?);
-            let weights: Vec<f32> = chunk.iter().map(|t| t.weight).collect();
-            let weights = Tensor::new(weights, &self.device)?.to_dtype(self.compute)?;
-            let d_logits = cross_entropy::backward(&logits, &tokens, &weights)?;
-            self.head.lora_gradients(&normed, &d_logits, lora, gradients)?;
-            let d_normed = self.head.input_gradient(&d_logits, lora)?;
-            let d_input =
-                rms_norm::backward(&input, &self.final_norm, self.config.rms_norm_eps, &d_normed)?;
-            d_x = d_x.index_add(&rows, &d_input, 0)?;
-        }
-        Ok((scores, d_x))
-    }
-
-    /// Final norm and output head at some rows of the last block's output.
+    /// Shapes: `out` (T, D).
     ///
-    /// Shapes: `x` (T, D); (N, V) out.
-    pub(crate) fn logits_at(
-        &self,
-        x: &Tensor,
-        positions: impl Iterator<Item = usize>,
-        lora: LoraPass<'_>,
-    ) -> Result<Tensor> {
-        let rows = Tensor::new(positions.map(|p| p as u32).collect::<Vec<_>>(), &self.device)?;
-        let normed = rms_norm::forward(
-            &x.index_select(&rows, 0)?,
-            &self.final_norm,
-            self.config.rms_norm_eps,
-        )?;
-        self.head.forward(&normed, lora)
-    }
-
-    /// Embeddings of tokens.
-    ///
-    /// Shapes: (T, D) out.
-    pub(crate) fn embed(&self, ids: &[u32]) -> Result<Tensor> {
+    /// # Errors
+    /// When a token is outside the vocabulary.
+    pub(crate) fn embed(&self, ids: &[u32], out: &mut [f32]) -> Result<()> {
         let vocabulary = self.config.vocab_size;
         if let Some((position, id)) =
             ids.iter().enumerate().find(|(_, id)| **id as usize >= vocabulary)
         {
             return Err(ModelError::TokenId { id: *id, position, vocabulary });
         }
-        Ok(self
-            .embedding
-            .index_select(&Tensor::new(ids, &self.device)?, 0)?
-            .to_dtype(self.compute)?)
+        for (id, out) in ids.iter().zip(out.chunks_mut(self.config.hidden_size)) {
+            self.embedding.write_row(*id as usize, out);
+        }
+        Ok(())
     }
 
-    pub(crate) fn rotation(&self, positions: &[usize]) -> Result<Rotation> {
-        Ok(Rotation::new(&self.frequencies, positions, self.compute, &self.device)?)
+    pub(crate) fn workspace(&self) -> MutexGuard<'_, Workspace> {
+        // Whatever a pass that panicked left in the buffers, the next one writes before it reads.
+        self.workspace.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn check_targets(&self, targets: &[Target]) -> Result<()> {
@@ -351,10 +387,6 @@ impl Decoder {
             Some(t) => Err(ModelError::TokenId { id: t.token, position: t.position, vocabulary }),
             None => Ok(()),
         }
-    }
-
-    fn targets_per_chunk(&self) -> usize {
-        (CHUNK / self.config.vocab_size).max(1)
     }
 
     /// The same model with an adapter added to its weights (`sign` 1) or taken out of them (−1).
@@ -371,26 +403,45 @@ impl Decoder {
     }
 }
 
-fn token_keys(tree: &TokenTree) -> Vec<TokenKey> {
+/// What a walk over the blocks knows of its batch.
+#[derive(Clone, Copy)]
+pub(crate) struct Walk<'a> {
+    pub tree: &'a TokenTree,
+    pub lora: LoraPass<'a>,
+    /// The tokens whose output the head reads.
+    pub chosen: Chosen<'a>,
+    /// The first block whose backward is wanted.
+    pub lowest: usize,
+}
+
+impl<'a> Walk<'a> {
+    fn block_pass<'r>(&self, rotation: &'r crate::op::rope::Rotation, last: bool) -> BlockPass<'r>
+    where
+        'a: 'r,
+    {
+        BlockPass { lora: self.lora, rotation, chosen: last.then_some(self.chosen) }
+    }
+}
+
+/// The rows that targets are predicted from, ascending, each once.
+fn wanted_rows(targets: &[Target]) -> Vec<usize> {
+    wanted(targets.iter().map(|target| target.position))
+}
+
+fn wanted(positions: impl Iterator<Item = usize>) -> Vec<usize> {
+    let mut rows: Vec<usize> = positions.collect();
+    rows.sort_unstable();
+    rows.dedup();
+    rows
+}
+
+fn token_keys(tree: &TokenTree, dropout: Option<Dropout>) -> Vec<TokenKey> {
+    if dropout.is_none() {
+        return Vec::new();
+    }
     tree.rows()
         .into_iter()
         .zip(tree.positions())
         .map(|(row, position)| TokenKey { row, position: *position })
         .collect()
-}
-
-fn token_tensor(targets: &[Target], device: &Device) -> Result<Tensor> {
-    Ok(Tensor::new(targets.iter().map(|t| t.token).collect::<Vec<_>>(), device)?)
-}
-
-fn target_scores(logits: &Tensor, tokens: &Tensor, targets: &[Target]) -> Result<Vec<TargetScore>> {
-    let nll: Vec<f64> = cross_entropy::forward(logits, tokens)?
-        .to_device(&Device::Cpu)?
-        .to_dtype(DType::F64)?
-        .to_vec1()?;
-    let best: Vec<u32> = logits.argmax(1)?.to_vec1()?;
-    let scores = nll.into_iter().zip(best).zip(targets);
-    Ok(scores
-        .map(|((nll, best), target)| TargetScore { nll, correct: best == target.token })
-        .collect())
 }

@@ -4,9 +4,9 @@
 //! trainable tensors. Tokens come as [`TokenTree`]s: flat lists cut into segments that attend to themselves and to
 //! their ancestors, never padded rectangles.
 //!
-//! In pipeline order: [`config`] → [`weights`] → [`lora`] → [`tree`] → [`op`] → [`linear`] → [`block`] →
+//! In pipeline order: [`config`] → [`weights`] → [`lora`] → [`tree`] → [`kernel`] → [`op`] → [`linear`] → [`block`] →
 //! [`decoder`] → [`gradients`]; [`cache`] keeps keys and values between calls, [`merge`] folds an adapter into
-//! weights, [`files`] writes whole files.
+//! weights, [`files`] writes whole files, [`buffer`] holds numbers in memory that is used again.
 //!
 //! ```
 //! use tunewise_model::{Segment, TokenTree};
@@ -20,27 +20,34 @@
 //! ```
 
 pub mod block;
+pub mod buffer;
 pub mod cache;
 pub mod config;
 pub mod decoder;
 pub mod error;
 pub mod files;
 pub mod gradients;
-mod kernel;
+mod head;
+pub mod kernel;
+mod layers;
 pub mod linear;
 mod llama;
 pub mod lora;
+pub mod memory;
 pub mod merge;
 pub mod op;
 pub mod tree;
 pub mod weights;
+mod workspace;
 
 pub use cache::{Addition, KvCache, NodeId};
 pub use config::{ModelConfig, RopeConfig, RopeScaling};
 pub use decoder::{BaseDtype, Checkpointing, Decoder, TargetScore, TrainingPass};
 pub use error::ModelError;
 pub use gradients::Gradients;
-pub use lora::{Adapter, InitLoraWeights, LoraConfig, TargetModules};
+pub use kernel::instructions::Instructions;
+pub use lora::{Adapter, InitLoraWeights, LoraConfig, Matrix, TargetModules};
+pub use memory::{MemoryEstimate, PieceSize};
 pub use op::dropout::Dropout;
 pub use tree::{Segment, Target, TokenTree};
 

@@ -1,21 +1,28 @@
 //! Frozen linear layers with an optional low-rank update.
 //!
 //! Source: Hu et al. 2021, equation 3: `h = W·x + scale·B·A·dropout(x)`.
-//! Shapes: T tokens, in and out the layer's widths, r the rank.
+//! Shapes: T tokens, in and out the layer's widths, r the rank. Layers that read the same input are worked on together:
+//! their outputs lie side by side in each row.
 
-use candle_core::Tensor;
+use std::sync::{Arc, OnceLock};
 
-use crate::lora::adapter::{a_key, b_key};
+use candle_core::{DType, Device, Tensor};
+use half::bf16;
+
+use crate::kernel::panels::Panels;
 use crate::lora::{Adapter, LoraPair};
 use crate::op::dropout::{Dropout, TokenKey};
-use crate::{Gradients, Result};
+use crate::{BaseDtype, Result};
 
 /// A linear layer whose weight never changes.
 #[derive(Debug, Clone)]
 pub struct Linear {
     path: String,
-    weight: Tensor,
-    bias: Option<Tensor>,
+    /// Packed for `x·Wᵀ`: in steps, out columns.
+    forward: Arc<Panels>,
+    /// Packed for `g·W`, when training asked for it.
+    backward: Arc<OnceLock<Panels>>,
+    bias: Option<Arc<[f32]>>,
 }
 
 /// The adapter of a pass and, in training, its dropout.
@@ -35,9 +42,14 @@ impl LoraPass<'_> {
 impl Linear {
     /// A layer at a path such as `model.layers.0.mlp.up_proj`.
     ///
-    /// Shapes: `weight` (out, in), `bias` (out).
-    pub fn new(path: String, weight: Tensor, bias: Option<Tensor>) -> Self {
-        Self { path, weight, bias }
+    /// Shapes: `weight` (out, in), f32 or bf16; `bias` (out).
+    ///
+    /// # Errors
+    /// When a tensor cannot be read.
+    pub fn new(path: String, weight: &Tensor, bias: Option<&Tensor>) -> Result<Self> {
+        let bias = bias.map(|bias| bias.to_dtype(DType::F32)?.to_vec1::<f32>()).transpose()?;
+        let forward = Arc::new(packed(weight)?);
+        Ok(Self { path, forward, backward: Arc::default(), bias: bias.map(Arc::from) })
     }
 
     /// Its path.
@@ -45,70 +57,74 @@ impl Linear {
         &self.path
     }
 
-    /// Its weight (out, in).
-    pub fn weight(&self) -> &Tensor {
-        &self.weight
+    /// The width of its input.
+    pub fn inputs(&self) -> usize {
+        self.forward.steps()
+    }
+
+    /// The width of its output.
+    pub fn outputs(&self) -> usize {
+        self.forward.columns()
+    }
+
+    /// Number of frozen parameters.
+    pub fn parameter_count(&self) -> usize {
+        self.inputs() * self.outputs() + self.bias().map_or(0, <[f32]>::len)
+    }
+
+    /// The number format of its weight.
+    pub fn dtype(&self) -> BaseDtype {
+        if self.forward.is_bf16() {
+            BaseDtype::Bf16
+        } else {
+            BaseDtype::F32
+        }
+    }
+
+    /// A copy of its weight (out, in), in its number format.
+    ///
+    /// # Errors
+    /// When the tensor library fails.
+    pub fn weight(&self) -> Result<Tensor> {
+        let (inputs, outputs) = (self.inputs(), self.outputs());
+        let numbers: Vec<f32> = (0..outputs)
+            .flat_map(|out| (0..inputs).map(move |step| (step, out)))
+            .map(|(step, out)| self.forward.number(step, out))
+            .collect();
+        let weight = Tensor::from_vec(numbers, (outputs, inputs), &Device::Cpu)?;
+        Ok(weight.to_dtype(self.dtype().dtype())?)
     }
 
     /// Its bias (out).
-    pub fn bias(&self) -> Option<&Tensor> {
-        self.bias.as_ref()
+    pub fn bias(&self) -> Option<&[f32]> {
+        self.bias.as_deref()
     }
 
-    /// The layer's output.
-    ///
-    /// Shapes: `x` (T, in); (T, out) out.
-    ///
-    /// # Errors
-    /// When the tensor library fails.
-    pub fn forward(&self, x: &Tensor, pass: LoraPass<'_>) -> Result<Tensor> {
-        let mut y = frozen_product(x, &self.weight.t()?)?;
-        if let Some(bias) = &self.bias {
-            y = y.broadcast_add(bias)?;
+    /// Writes one row of the weight (in): the embedding of a token, where the layer is a tied output head.
+    pub(crate) fn write_row(&self, row: usize, out: &mut [f32]) {
+        for (step, out) in out.iter_mut().enumerate() {
+            *out = self.forward.number(step, row);
         }
-        let Some(pair) = pass.adapter.and_then(|a| a.pair(&self.path)) else {
-            return Ok(y);
-        };
-        let low = self.dropped(x, pass)?.matmul(&like(&pair.a, x)?.t()?)?;
-        Ok((y + (low.matmul(&like(&pair.b, x)?.t()?)? * pair.scale)?)?)
     }
 
-    /// Adds the gradients of A and B, where the layer has them.
-    ///
-    /// Shapes: `x` (T, in), `grad` (T, out).
-    ///
-    /// # Errors
-    /// When the tensor library fails.
-    pub fn lora_gradients(
-        &self,
-        x: &Tensor,
-        grad: &Tensor,
-        pass: LoraPass<'_>,
-        gradients: &mut Gradients,
-    ) -> Result<()> {
-        let Some(pair) = pass.adapter.and_then(|a| a.pair(&self.path)) else {
-            return Ok(());
-        };
-        let x = self.dropped(x, pass)?;
-        let low = x.matmul(&like(&pair.a, &x)?.t()?)?;
-        let d_low = low_rank_gradient(grad, pair)?;
-        gradients.accumulate(a_key(&self.path), d_low.t()?.matmul(&x)?)?;
-        gradients.accumulate(b_key(&self.path), (grad.t()?.matmul(&low)? * pair.scale)?)
+    /// Bytes of its weight, as packed now.
+    pub fn bytes(&self) -> usize {
+        self.forward.bytes() + self.backward.get().map_or(0, Panels::bytes)
     }
 
-    /// The gradient of the layer's input.
-    ///
-    /// Shapes: `grad` (T, out); (T, in) out.
-    ///
-    /// # Errors
-    /// When the tensor library fails.
-    pub fn input_gradient(&self, grad: &Tensor, pass: LoraPass<'_>) -> Result<Tensor> {
-        let d_x = frozen_product(grad, &self.weight)?;
-        let Some(pair) = pass.adapter.and_then(|a| a.pair(&self.path)) else {
-            return Ok(d_x);
-        };
-        let through = low_rank_gradient(grad, pair)?.matmul(&like(&pair.a, grad)?)?;
-        Ok((d_x + self.dropped(&through, pass)?)?)
+    /// The weight packed for `x·Wᵀ`.
+    pub(crate) fn panels(&self) -> &Panels {
+        &self.forward
+    }
+
+    /// The weight packed for `g·W`; `None` where that was not asked for.
+    pub(crate) fn backward_panels(&self) -> Option<&Panels> {
+        self.backward.get()
+    }
+
+    /// Packs the weight for `g·W` too, if it is not.
+    pub(crate) fn pack_backward(&self) {
+        self.backward.get_or_init(|| self.forward.transposed());
     }
 
     /// The layer with `sign · scale · B·A` added to its weight, in the weight's number format.
@@ -121,34 +137,24 @@ impl Linear {
         let Some(pair) = adapter.pair(&self.path) else {
             return Ok(self.clone());
         };
-        Ok(Self { weight: fold(&self.weight, pair, sign)?, ..self.clone() })
+        let forward = Arc::new(packed(&fold(&self.weight()?, pair, sign)?)?);
+        Ok(Self { forward, backward: Arc::default(), ..self.clone() })
     }
+}
 
-    /// Dropout is its own transpose, so forward and backward both multiply by the mask.
-    fn dropped(&self, x: &Tensor, pass: LoraPass<'_>) -> Result<Tensor> {
-        let Some((dropout, keys)) = pass.dropout else {
-            return Ok(x.clone());
-        };
-        Ok(x.mul(&dropout.mask(&self.path, keys, x.dim(1)?, x.dtype(), x.device())?)?)
+/// A weight (out, in) packed for `x·Wᵀ`.
+fn packed(weight: &Tensor) -> Result<Panels> {
+    let (outputs, inputs) = weight.dims2()?;
+    if weight.dtype() == DType::BF16 {
+        let numbers: Vec<bf16> = weight.flatten_all()?.to_vec1()?;
+        return Ok(Panels::bf16(inputs, outputs, |step, out| numbers[out * inputs + step]));
     }
+    let numbers: Vec<f32> = weight.to_dtype(DType::F32)?.flatten_all()?.to_vec1()?;
+    Ok(Panels::f32(inputs, outputs, |step, out| numbers[out * inputs + step]))
 }
 
 /// `weight + sign · scale · B·A`, summed in f32 and returned in the weight's number format.
 pub(crate) fn fold(weight: &Tensor, pair: &LoraPair, sign: f64) -> Result<Tensor> {
-    let delta = (pair.b.matmul(&pair.a)? * (sign * pair.scale))?;
+    let delta = (pair.b.tensor()?.matmul(&pair.a.tensor()?)? * (sign * pair.scale))?;
     Ok((weight.to_dtype(delta.dtype())? + delta)?.to_dtype(weight.dtype())?)
-}
-
-/// A product with a frozen weight: its operands in the weight's number format, its result in that of `x`.
-fn frozen_product(x: &Tensor, weight: &Tensor) -> Result<Tensor> {
-    Ok(x.to_dtype(weight.dtype())?.matmul(weight)?.to_dtype(x.dtype())?)
-}
-
-/// scale · grad · B: (T, r).
-fn low_rank_gradient(grad: &Tensor, pair: &LoraPair) -> Result<Tensor> {
-    Ok((grad.matmul(&like(&pair.b, grad)?)? * pair.scale)?)
-}
-
-fn like(factor: &Tensor, x: &Tensor) -> Result<Tensor> {
-    Ok(factor.to_dtype(x.dtype())?)
 }

@@ -1,8 +1,11 @@
 //! Names and shapes of the tensors of a Llama checkpoint.
 
+use std::sync::Arc;
+
 use candle_core::{DType, Device, Tensor};
 
 use crate::block::Block;
+use crate::kernel::attention::Heads;
 use crate::linear::Linear;
 use crate::weights::Weights;
 use crate::{ModelConfig, Result};
@@ -22,8 +25,10 @@ impl Loader<'_> {
     }
 
     /// A norm's weight, (D).
-    pub fn norm(&self, name: &str) -> Result<Tensor> {
-        self.weights.tensor(name, &[self.config.hidden_size], DType::F32, self.device)
+    pub fn norm(&self, name: &str) -> Result<Arc<[f32]>> {
+        let shape = [self.config.hidden_size];
+        let weight = self.weights.tensor(name, &shape, DType::F32, self.device)?;
+        Ok(weight.to_vec1::<f32>()?.into())
     }
 
     fn linear(&self, path: String, outputs: usize, inputs: usize, biased: bool) -> Result<Linear> {
@@ -37,7 +42,7 @@ impl Loader<'_> {
             )?),
             false => None,
         };
-        Ok(Linear::new(path, weight, bias))
+        Linear::new(path, &weight, bias.as_ref())
     }
 
     /// One block.
@@ -62,8 +67,12 @@ impl Loader<'_> {
             gate: mlp("gate_proj", c.intermediate_size, c.hidden_size)?,
             up: mlp("up_proj", c.intermediate_size, c.hidden_size)?,
             down: mlp("down_proj", c.hidden_size, c.intermediate_size)?,
-            eps: c.rms_norm_eps,
-            head_dim: c.head_dim,
+            eps: c.rms_norm_eps as f32,
+            heads: Heads {
+                queries: c.num_attention_heads,
+                groups: c.num_key_value_heads,
+                width: c.head_dim,
+            },
         })
     }
 }

@@ -1,26 +1,38 @@
 //! Weights of a Hugging Face folder, one file or several.
 
 use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
-use candle_core::safetensors::MmapedSafetensors;
 use candle_core::{DType, Device, Tensor};
+use safetensors::tensor::{Metadata, TensorInfo};
 use safetensors::Dtype;
 
 use crate::files::read_json;
-use crate::kernel::mapping::map_safetensors;
 use crate::{ModelError, Result};
 
-/// The mapped weight files of a folder.
+/// Bytes before a header: its length.
+const LENGTH: u64 = 8;
+
+/// The weight files of a folder, their headers checked. Tensors are read one at a time, so that loading a model needs
+/// little more memory than the model.
 pub struct Weights {
     dir: PathBuf,
-    files: Vec<(PathBuf, MmapedSafetensors)>,
+    files: Vec<WeightFile>,
     /// Tensor name → index into `files`.
     home: BTreeMap<String, usize>,
 }
 
+struct WeightFile {
+    path: PathBuf,
+    metadata: Metadata,
+    /// Where the tensors' bytes begin.
+    begin: u64,
+}
+
 impl Weights {
-    /// Maps `model.safetensors`, or the shards that `model.safetensors.index.json` names.
+    /// Opens `model.safetensors`, or the shards that `model.safetensors.index.json` names.
     ///
     /// # Errors
     /// When there are no weights, a shard is missing, or a file is cut short.
@@ -37,18 +49,18 @@ impl Weights {
         Self::from_files(dir, paths)
     }
 
-    /// Maps the given files as one set of tensors.
+    /// Opens the given files as one set of tensors.
     ///
     /// # Errors
     /// When a file is missing or cut short.
     pub fn from_files(dir: &Path, paths: Vec<PathBuf>) -> Result<Self> {
         let mut weights = Self { dir: dir.into(), files: Vec::new(), home: BTreeMap::new() };
         for path in paths {
-            let mapped = map_safetensors(&path)?;
-            for (name, _) in mapped.tensors() {
+            let file = WeightFile::open(path)?;
+            for name in file.metadata.offset_keys() {
                 weights.home.insert(name, weights.files.len());
             }
-            weights.files.push((path, mapped));
+            weights.files.push(file);
         }
         Ok(weights)
     }
@@ -60,9 +72,7 @@ impl Weights {
 
     /// The files and the tensors of each, in the file's order.
     pub fn shards(&self) -> impl Iterator<Item = (&Path, Vec<String>)> {
-        self.files.iter().map(|(path, mapped)| {
-            (path.as_path(), mapped.tensors().into_iter().map(|(name, _)| name).collect())
-        })
+        self.files.iter().map(|file| (file.path.as_path(), file.metadata.offset_keys()))
     }
 
     /// A tensor in the number format of its file.
@@ -71,14 +81,20 @@ impl Weights {
     /// When it is missing or not a floating-point tensor.
     pub fn stored(&self, name: &str, device: &Device) -> Result<Tensor> {
         let missing = || ModelError::MissingTensor { path: self.dir.clone(), name: name.into() };
-        let (path, mapped) =
+        let file =
             self.home.get(name).and_then(|file| self.files.get(*file)).ok_or_else(missing)?;
-        let view = mapped.get(name).map_err(|_| missing())?;
-        if !matches!(view.dtype(), Dtype::F32 | Dtype::F16 | Dtype::BF16) {
-            let found = format!("{:?}", view.dtype());
-            return Err(ModelError::WrongDtype { path: path.clone(), name: name.into(), found });
-        }
-        Ok(mapped.load(name, device)?)
+        let info = file.metadata.info(name).ok_or_else(missing)?;
+        let dtype = match info.dtype {
+            Dtype::F32 => DType::F32,
+            Dtype::F16 => DType::F16,
+            Dtype::BF16 => DType::BF16,
+            other => {
+                let found = format!("{other:?}");
+                let path = file.path.clone();
+                return Err(ModelError::WrongDtype { path, name: name.into(), found });
+            }
+        };
+        Ok(Tensor::from_raw_buffer(&file.bytes(info)?, dtype, &info.shape, device)?)
     }
 
     /// A tensor of the expected shape, as `dtype`.
@@ -102,6 +118,46 @@ impl Weights {
             });
         }
         Ok(tensor.to_dtype(dtype)?)
+    }
+}
+
+impl WeightFile {
+    /// Reads and checks the header.
+    fn open(path: PathBuf) -> Result<Self> {
+        let io = |source| ModelError::Io { path: path.clone(), source };
+        let bad = |reason: String| ModelError::BadSafetensors { path: path.clone(), reason };
+        let mut file = File::open(&path).map_err(io)?;
+        let len = file.metadata().map_err(io)?.len();
+        let mut length = [0; LENGTH as usize];
+        if len < LENGTH {
+            return Err(bad(format!("it has {len} bytes, expected a header")));
+        }
+        file.read_exact(&mut length).map_err(io)?;
+        let length = u64::from_le_bytes(length);
+        if length > len - LENGTH {
+            return Err(bad(format!("the header has {length} bytes, {} are there", len - LENGTH)));
+        }
+        let mut header = vec![0; length as usize];
+        file.read_exact(&mut header).map_err(io)?;
+        let metadata: Metadata =
+            serde_json::from_slice(&header).map_err(|e| bad(format!("the header: {e}")))?;
+        let begin = LENGTH + length;
+        let expected = begin + metadata.data_len() as u64;
+        if len != expected {
+            return Err(bad(format!("it has {len} bytes, expected {expected}")));
+        }
+        Ok(Self { path, metadata, begin })
+    }
+
+    fn bytes(&self, info: &TensorInfo) -> Result<Vec<u8>> {
+        let (start, end) = info.data_offsets;
+        let mut bytes = vec![0; end - start];
+        let read = File::open(&self.path).and_then(|mut file| {
+            file.seek(SeekFrom::Start(self.begin + start as u64))?;
+            file.read_exact(&mut bytes)
+        });
+        read.map_err(|source| ModelError::Io { path: self.path.clone(), source })?;
+        Ok(bytes)
     }
 }
 

@@ -159,11 +159,8 @@ fn a_saved_adapter_is_read_back_bit_for_bit() {
     written.save(dir.path()).unwrap();
     let read = Adapter::load(&decoder, dir.path()).unwrap();
     assert_eq!(read.config(), &config);
-    let bits = |a: &Adapter| {
-        a.tensors()
-            .map(|(k, t)| (k, t.flatten_all().unwrap().to_vec1::<f32>().unwrap()))
-            .collect::<Vec<_>>()
-    };
+    let bits =
+        |a: &Adapter| a.matrices().map(|(k, m)| (k, m.values().to_vec())).collect::<Vec<_>>();
     assert_eq!(bits(&read), bits(&written));
     assert_eq!(read.parameter_count(), written.parameter_count());
 }
@@ -178,11 +175,12 @@ fn a_fresh_adapter_changes_nothing_and_depends_only_on_its_seed() {
         bits(&whole_logits(&decoder, Some(&fresh(1)), ids)),
         bits(&whole_logits(&decoder, None, ids))
     );
-    let first = |a: &Adapter| bits(a.tensors().next().unwrap().1);
+    let first = |a: &Adapter| a.matrices().next().unwrap().1.values().to_vec();
     assert_eq!(first(&fresh(1)), first(&fresh(1)));
     assert_ne!(first(&fresh(1)), first(&fresh(2)));
     let bound = 1.0 / (decoder.config().hidden_size as f32).sqrt();
-    let a = bits(&fresh(1).pair("model.layers.0.self_attn.q_proj").unwrap().a);
+    let fresh = fresh(1);
+    let a = fresh.pair("model.layers.0.self_attn.q_proj").unwrap().a.values();
     assert!(a.iter().all(|v| v.abs() <= bound) && a.iter().any(|v| v.abs() > 0.8 * bound));
 }
 
@@ -191,9 +189,10 @@ fn a_bf16_base_stays_close_to_f32() {
     let dir = golden("configs/bfloat16");
     let ids = &rows_with_prefix(1, 12, 60)[0].ids;
     let half = Decoder::load(&dir, BaseDtype::Bf16, &Device::Cpu).unwrap();
-    assert_eq!(half.linears().next().unwrap().weight().dtype(), DType::BF16);
+    assert_eq!(half.linears().next().unwrap().weight().unwrap().dtype(), DType::BF16);
     let off =
         distance(&whole_logits(&half, None, ids), &whole_logits(&load("bfloat16"), None, ids));
-    // The weights are the same; only the operands' rounding to eight bits differs.
-    assert!(off > 0.0 && off < 2e-2, "{off:e}");
+    // The weights are the same; the operands are rounded to eight bits where the processor multiplies bf16.
+    let rounds = tunewise_model::Instructions::current().multiplies_bf16();
+    assert!(off < 2e-2 && (off > 0.0) == rounds, "{off:e}");
 }

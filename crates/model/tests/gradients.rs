@@ -4,7 +4,7 @@
 
 mod support;
 
-use candle_core::{Device, Tensor};
+use candle_core::Device;
 use support::{
     adapter, assert_close, distance, golden, json, load, one_by_one, packed, rows,
     rows_with_prefix, shared_tree, total, PLAIN,
@@ -38,20 +38,20 @@ fn first_gradients_equal_those_of_peft() {
             .collect();
         let (nll, mut gradients) = one_by_one(&decoder, &adapter, &first);
         let supervised: usize = first.iter().map(|r| r.supervised.len()).sum();
-        gradients.scale(1.0 / supervised as f64).unwrap();
+        gradients.scale(1.0 / supervised as f64);
         let steps = json(&dir.join("expected/steps.json"));
         let loss = steps["steps"][0]["loss"].as_f64().unwrap();
         assert!((nll / supervised as f64 - loss).abs() < TOLERANCE * loss);
         let norm = steps["steps"][0]["grad_norm"].as_f64().unwrap();
-        assert!((gradients.global_norm().unwrap() - norm).abs() < TOLERANCE * norm);
+        assert!((gradients.global_norm() - norm).abs() < TOLERANCE * norm);
         let expected = candle_core::safetensors::load(
             dir.join("expected/first_gradients.safetensors"),
             &Device::Cpu,
         )
         .unwrap();
         assert_eq!(expected.len(), gradients.iter().count());
-        for (key, gradient) in gradients.iter() {
-            let off = distance(gradient, &expected[key]);
+        for (key, _) in gradients.iter() {
+            let off = distance(&gradients.tensor(key).unwrap(), &expected[key]);
             assert!(off < 1e-4, "{case}: {key}: {off:e}");
         }
     }
@@ -112,7 +112,7 @@ fn recomputed_blocks_give_the_same_bits_as_kept_ones() {
     let (kept, recomputed) = (run(Checkpointing::Keep), run(Checkpointing::Recompute));
     assert_eq!(kept.0, recomputed.0);
     for (key, gradient) in kept.1.iter() {
-        let bits = |t: &Tensor| t.flatten_all().unwrap().to_vec1::<f32>().unwrap();
+        let bits = |values: &[f32]| values.iter().map(|v| v.to_bits()).collect::<Vec<_>>();
         assert_eq!(bits(gradient), bits(recomputed.1.get(key).unwrap()), "{key}");
     }
 }
@@ -149,11 +149,11 @@ fn dropped_gradients_are_the_slopes_of_the_dropped_loss() {
     };
     let (_, gradients) = decoder.gradients(&adapter, &tree, &targets, &pass).unwrap();
     // One direction over all tensors: the slope along the gradient is its squared norm.
-    let norm = gradients.global_norm().unwrap();
+    let norm = gradients.global_norm();
     let loss = |step: f64| {
         let mut moved = adapter.clone();
-        for (key, tensor) in adapter.tensors() {
-            let direction = (gradients.get(&key).unwrap() * (step / norm)).unwrap();
+        for (key, tensor) in adapter.tensors().unwrap() {
+            let direction = (gradients.tensor(&key).unwrap() * (step / norm)).unwrap();
             moved.set_tensor(&key, (tensor + direction).unwrap()).unwrap();
         }
         total(&decoder.gradients(&moved, &tree, &targets, &pass).unwrap().0)
@@ -170,7 +170,7 @@ fn weights_of_targets_scale_their_gradients() {
     let (tree, mut targets) = packed(&rows_with_prefix(2, 0, 60));
     let (_, mut once) = decoder.gradients(&adapter, &tree, &targets, &PLAIN).unwrap();
     targets.iter_mut().for_each(|t| t.weight = 2.5);
-    once.scale(2.5).unwrap();
+    once.scale(2.5);
     assert_close(
         &decoder.gradients(&adapter, &tree, &targets, &PLAIN).unwrap().1,
         &once,
@@ -203,7 +203,7 @@ fn an_adapter_on_upper_blocks_and_head_gets_the_gradients_of_a_full_walk() {
         0,
     )
     .unwrap();
-    for (key, tensor) in full.tensors() {
+    for (key, tensor) in full.tensors().unwrap() {
         let path =
             key.trim_start_matches("base_model.model.").rsplit_once(".lora_").unwrap().0.to_owned();
         if upper(&path) {
@@ -217,8 +217,8 @@ fn an_adapter_on_upper_blocks_and_head_gets_the_gradients_of_a_full_walk() {
         .gradients(&upper_only, &tree, &targets, &PLAIN)
         .unwrap();
     assert_eq!(some.iter().count(), 2 * 8);
-    for (key, gradient) in some.iter() {
-        let off = distance(gradient, all.get(key).unwrap());
+    for (key, _) in some.iter() {
+        let off = distance(&some.tensor(key).unwrap(), &all.tensor(key).unwrap());
         assert!(off < 1e-4, "{key}: {off:e}");
     }
 }

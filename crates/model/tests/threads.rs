@@ -61,8 +61,7 @@ fn fingerprint(dir: &Path, dtype: BaseDtype) -> u64 {
         |bits: u64| hash = (hash.rotate_left(7) ^ bits).wrapping_mul(0x9e37_79b9_7f4a_7c15);
     scores.iter().for_each(|score| mix(score.nll.to_bits()));
     for (_, gradient) in gradients.iter() {
-        let values: Vec<f32> = gradient.flatten_all().unwrap().to_vec1().unwrap();
-        values.iter().for_each(|value| mix(u64::from(value.to_bits())));
+        gradient.iter().for_each(|value| mix(u64::from(value.to_bits())));
     }
     hash
 }

@@ -1,3 +1,12 @@
-//! The only home of `unsafe` code.
+//! The innermost loops, compiled for each instruction set, and the only home of `unsafe` code.
 
-pub mod mapping;
+pub mod attention;
+pub mod ceiling;
+pub(crate) mod exp;
+mod gather;
+pub mod instructions;
+pub mod panels;
+pub mod product;
+pub mod product_plain;
+pub(crate) mod tile;
+pub mod view;

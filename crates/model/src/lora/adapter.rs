@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use candle_core::{DType, Tensor};
+use candle_core::{DType, Device, Tensor};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 use super::config::{layer_index, InitLoraWeights, LoraConfig};
+use crate::kernel::view::Rows;
 use crate::op::dropout::name_key;
 use crate::{Decoder, ModelError, Result};
 
@@ -16,11 +17,68 @@ use crate::{Decoder, ModelError, Result};
 #[derive(Debug, Clone)]
 pub struct LoraPair {
     /// Maps the layer's input to the low rank.
-    pub a: Tensor,
+    pub a: Matrix,
     /// Maps the low rank to the layer's output.
-    pub b: Tensor,
+    pub b: Matrix,
     /// α/r, or α/√r.
     pub scale: f64,
+}
+
+impl LoraPair {
+    /// The rank r.
+    pub fn rank(&self) -> usize {
+        self.a.shape.0
+    }
+}
+
+/// One trainable tensor: f32 numbers, row by row.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Matrix {
+    shape: (usize, usize),
+    values: Vec<f32>,
+}
+
+impl Matrix {
+    /// Zeros.
+    pub fn zeros(shape: (usize, usize)) -> Self {
+        Self { shape, values: vec![0.0; shape.0 * shape.1] }
+    }
+
+    /// The numbers of a tensor of two dimensions.
+    ///
+    /// # Errors
+    /// When it has others.
+    pub fn from_tensor(tensor: &Tensor) -> Result<Self> {
+        let shape = tensor.dims2()?;
+        Ok(Self { shape, values: tensor.to_dtype(DType::F32)?.flatten_all()?.to_vec1()? })
+    }
+
+    /// Rows and columns.
+    pub fn shape(&self) -> (usize, usize) {
+        self.shape
+    }
+
+    /// Its numbers.
+    pub fn values(&self) -> &[f32] {
+        &self.values
+    }
+
+    /// Its numbers, to be moved by an optimizer.
+    pub fn values_mut(&mut self) -> &mut [f32] {
+        &mut self.values
+    }
+
+    /// A copy as a tensor.
+    ///
+    /// # Errors
+    /// When the tensor library fails.
+    pub fn tensor(&self) -> Result<Tensor> {
+        Ok(Tensor::from_slice(&self.values, self.shape, &Device::Cpu)?)
+    }
+
+    pub(crate) fn rows(&self) -> Rows<'_> {
+        Rows::dense(&self.values, self.shape.0, self.shape.1)
+    }
 }
 
 /// A LoRA adapter of a decoder: a pair of tensors for each adapted layer.
@@ -42,12 +100,12 @@ impl Adapter {
             if !config.adapts(path)? {
                 continue;
             }
-            let (outputs, inputs) = linear.weight().dims2()?;
+            let (outputs, inputs) = (linear.outputs(), linear.inputs());
             let rank = config.rank(path)?;
             let mut rng = ChaCha8Rng::seed_from_u64(seed ^ name_key(path));
             let values = initial_values(config.init_lora_weights, rank, inputs, &mut rng);
-            let a = Tensor::from_vec(values, (rank, inputs), decoder.device())?;
-            let b = Tensor::zeros((outputs, rank), DType::F32, decoder.device())?;
+            let a = Matrix { shape: (rank, inputs), values };
+            let b = Matrix::zeros((outputs, rank));
             pairs.insert(path.to_owned(), LoraPair { a, b, scale: config.scale(path)? });
         }
         Self::from_pairs(decoder, config, pairs)
@@ -90,9 +148,29 @@ impl Adapter {
         self.pairs.keys().map(String::as_str)
     }
 
-    /// Every tensor with its PEFT key, sorted by key; f32.
-    pub fn tensors(&self) -> impl Iterator<Item = (String, &Tensor)> {
+    /// Every tensor with its PEFT key, sorted by key.
+    pub fn matrices(&self) -> impl Iterator<Item = (String, &Matrix)> {
         self.pairs.iter().flat_map(|(path, pair)| [(a_key(path), &pair.a), (b_key(path), &pair.b)])
+    }
+
+    /// As [`Adapter::matrices`], to be moved.
+    pub fn matrices_mut(&mut self) -> impl Iterator<Item = (String, &mut Matrix)> {
+        self.pairs
+            .iter_mut()
+            .flat_map(|(path, pair)| [(a_key(path), &mut pair.a), (b_key(path), &mut pair.b)])
+    }
+
+    /// The shape of every tensor, with its PEFT key.
+    pub fn shapes(&self) -> impl Iterator<Item = (String, (usize, usize))> + '_ {
+        self.matrices().map(|(key, matrix)| (key, matrix.shape))
+    }
+
+    /// A copy of every tensor with its PEFT key, sorted by key; f32.
+    ///
+    /// # Errors
+    /// When the tensor library fails.
+    pub fn tensors(&self) -> Result<Vec<(String, Tensor)>> {
+        self.matrices().map(|(key, matrix)| Ok((key, matrix.tensor()?))).collect()
     }
 
     /// Replaces a tensor.
@@ -107,21 +185,21 @@ impl Adapter {
             Factor::A => &mut pair.a,
             Factor::B => &mut pair.b,
         };
-        if slot.dims() != value.dims() {
+        if value.dims() != [slot.shape.0, slot.shape.1] {
             return Err(ModelError::WrongShape {
                 path: "adapter".into(),
                 name: key.into(),
-                expected: slot.dims().into(),
+                expected: vec![slot.shape.0, slot.shape.1],
                 found: value.dims().into(),
             });
         }
-        *slot = value.to_dtype(DType::F32)?;
+        *slot = Matrix::from_tensor(&value)?;
         Ok(())
     }
 
     /// Number of trainable parameters.
     pub fn parameter_count(&self) -> usize {
-        self.tensors().map(|(_, t)| t.elem_count()).sum()
+        self.shapes().map(|(_, (rows, columns))| rows * columns).sum()
     }
 
     /// The lowest block with an adapter; gradients need not go below it. `None` when only the head has one.

@@ -7,5 +7,5 @@ pub mod config;
 pub mod peft;
 mod peft_config;
 
-pub use adapter::{Adapter, LoraPair};
+pub use adapter::{Adapter, LoraPair, Matrix};
 pub use config::{InitLoraWeights, LoraConfig, TargetModules};

@@ -3,9 +3,9 @@
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 
-use candle_core::{DType, Tensor};
+use candle_core::{DType, Device};
 
-use super::adapter::{split_key, Adapter, Factor, LoraPair};
+use super::adapter::{split_key, Adapter, Factor, LoraPair, Matrix};
 use super::config::LoraConfig;
 use super::peft_config::{config_json, read_config, CONFIG};
 use crate::files::write_whole;
@@ -27,10 +27,8 @@ impl Adapter {
             return Err(ModelError::NoAdapter { path: dir.into(), file: TENSORS });
         }
         let weights = Weights::from_files(&path, vec![path.clone()])?;
-        let linears: HashMap<&str, (usize, usize)> = decoder
-            .linears()
-            .map(|l| Ok((l.path(), l.weight().dims2()?)))
-            .collect::<Result<_>>()?;
+        let linears: HashMap<&str, (usize, usize)> =
+            decoder.linears().map(|l| (l.path(), (l.outputs(), l.inputs()))).collect();
         let mut pairs = BTreeMap::new();
         for name in weights.names() {
             let unknown = || ModelError::UnknownModule { name: name.into() };
@@ -41,7 +39,7 @@ impl Adapter {
             }
             let rank = config.rank(module)?;
             let tensor = |name: &str, shape: [usize; 2]| {
-                weights.tensor(name, &shape, DType::F32, decoder.device())
+                Matrix::from_tensor(&weights.tensor(name, &shape, DType::F32, &Device::Cpu)?)
             };
             let a = tensor(name, [rank, inputs])?;
             let b = tensor(&super::adapter::b_key(module), [outputs, rank])?;
@@ -58,8 +56,7 @@ impl Adapter {
     pub fn save(&self, dir: &Path) -> Result<()> {
         std::fs::create_dir_all(dir)
             .map_err(|source| ModelError::Io { path: dir.into(), source })?;
-        let tensors: Vec<(String, Tensor)> =
-            self.tensors().map(|(key, t)| Ok((key, t.contiguous()?))).collect::<Result<_>>()?;
+        let tensors = self.tensors()?;
         let format = HashMap::from([("format".to_owned(), "pt".to_owned())]);
         let bytes =
             safetensors::serialize(tensors, Some(format)).map_err(candle_core::Error::from)?;

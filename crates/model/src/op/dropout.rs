@@ -1,6 +1,6 @@
 //! Dropout whose masks depend only on where they are used, so that layout, recomputation and resuming cannot change them.
 
-use candle_core::{DType, Device, Result, Tensor};
+use rayon::prelude::*;
 
 /// Where a training pass draws its masks from.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -25,32 +25,21 @@ pub struct TokenKey {
 }
 
 impl Dropout {
-    /// A mask of zeros and `1 / (1 − rate)` for the input of `module`.
+    /// Writes a mask of zeros and `1 / (1 − rate)` for the input of `module`.
     ///
-    /// Shapes: (T, width) out, T the number of keys.
-    pub fn mask(
-        &self,
-        module: &str,
-        keys: &[TokenKey],
-        width: usize,
-        dtype: DType,
-        device: &Device,
-    ) -> Result<Tensor> {
+    /// Shapes: `mask` (T, width), T the number of keys.
+    pub fn write_mask(&self, module: &str, keys: &[TokenKey], mask: &mut [f32]) {
         let kept = 1.0 / (1.0 - self.rate);
         let threshold = (f64::from(self.rate) * 2f64.powi(32)) as u64;
         let run = [self.seed, self.step].into_iter().fold(name_key(module), combine);
-        let mut values = Vec::with_capacity(keys.len() * width);
-        for key in keys {
+        let width = mask.len() / keys.len().max(1);
+        keys.par_iter().zip(mask.par_chunks_mut(width.max(1))).for_each(|(key, mask)| {
             let token = combine(combine(run, self.first_row + key.row as u64), key.position as u64);
-            values.extend((0..width as u64).map(|feature| {
-                if combine(token, feature) >> 32 < threshold {
-                    0.0
-                } else {
-                    kept
-                }
-            }));
-        }
-        Tensor::from_vec(values, (keys.len(), width), device)?.to_dtype(dtype)
+            for (feature, mask) in mask.iter_mut().enumerate() {
+                let dropped = combine(token, feature as u64) >> 32 < threshold;
+                *mask = if dropped { 0.0 } else { kept };
+            }
+        });
     }
 }
 
@@ -77,11 +66,9 @@ mod tests {
 
     fn mask(step: u64, first_row: u64, keys: &[TokenKey]) -> Vec<Vec<f32>> {
         let dropout = Dropout { rate: 0.25, seed: 7, step, first_row };
-        dropout
-            .mask("model.layers.0.mlp.up_proj", keys, 64, DType::F32, &Device::Cpu)
-            .unwrap()
-            .to_vec2()
-            .unwrap()
+        let mut mask = vec![0.0; keys.len() * 64];
+        dropout.write_mask("model.layers.0.mlp.up_proj", keys, &mut mask);
+        mask.chunks(64).map(<[f32]>::to_vec).collect()
     }
 
     #[test]

@@ -31,3 +31,21 @@ pub fn relative_distance(a: &Tensor, b: &Tensor) -> f64 {
     let norm = |t: &Tensor| t.sqr().unwrap().sum_all().unwrap().to_scalar::<f64>().unwrap().sqrt();
     norm(&(a - b).unwrap()) / norm(b)
 }
+
+/// Seeded numbers in (-1, 1), f32.
+pub fn numbers(count: usize, seed: u64) -> Vec<f32> {
+    sample(&[count], seed).to_dtype(candle_core::DType::F32).unwrap().to_vec1().unwrap()
+}
+
+/// f32 numbers as an f64 tensor.
+pub fn tensor(numbers: &[f32], shape: &[usize]) -> Tensor {
+    let tensor = Tensor::from_slice(numbers, shape, &Device::Cpu).unwrap();
+    tensor.to_dtype(candle_core::DType::F64).unwrap()
+}
+
+/// Asserts that numbers are those of a plain op's f64 tensor, relative to its norm.
+#[track_caller]
+pub fn assert_near(numbers: &[f32], expected: &Tensor, tolerance: f64) {
+    let off = relative_distance(&tensor(numbers, expected.dims()), expected);
+    assert!(off < tolerance, "{off:e}");
+}

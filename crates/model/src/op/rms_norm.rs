@@ -2,32 +2,150 @@
 //!
 //! Source: Zhang and Sennrich 2019, equation 4. Shapes: T tokens, D width.
 
-use candle_core::{Result, Tensor, D};
+use rayon::prelude::*;
 
-/// `weight · x / √(mean(x²) + eps)`.
+use super::lanes::{sum, LANES};
+use crate::kernel::instructions::{multiply_add, vectorized};
+
+/// Rows that a thread takes at a time.
+const ROWS: usize = 16;
+
+/// Writes `weight · x / √(mean(x²) + eps)` and the factor of each row.
 ///
-/// Shapes: `x` (T, D), `weight` (D); (T, D) out.
-pub fn forward(x: &Tensor, weight: &Tensor, eps: f64) -> Result<Tensor> {
-    x.broadcast_mul(&inverse_rms(x, eps)?)?.broadcast_mul(weight)
+/// Shapes: `x` and `normed` (T, D), `weight` (D), `inverse` (T).
+pub fn forward(x: &[f32], weight: &[f32], eps: f32, normed: &mut [f32], inverse: &mut [f32]) {
+    let width = weight.len();
+    normed
+        .par_chunks_mut(ROWS * width)
+        .zip(inverse.par_chunks_mut(ROWS))
+        .zip(x.par_chunks(ROWS * width))
+        .for_each(|((normed, inverse), x)| forward_rows(x, weight, eps, normed, inverse));
 }
 
-/// The gradient of the input; the weight is frozen and gets none.
+/// As [`forward`], of the residual stream after a branch is added to it: `x` becomes `x + branch`.
 ///
-/// Shapes: `x` and `grad` (T, D), `weight` (D); (T, D) out.
-pub fn backward(x: &Tensor, weight: &Tensor, eps: f64, grad: &Tensor) -> Result<Tensor> {
-    let inverse = inverse_rms(x, eps)?;
-    let scaled = grad.broadcast_mul(weight)?;
-    let along = (scaled.mul(x)?.mean_keepdim(D::Minus1)? * inverse.powf(3.0)?)?;
-    scaled.broadcast_mul(&inverse)?.sub(&x.broadcast_mul(&along)?)
+/// Shapes: as [`forward`]; `branch` (T, D).
+pub fn forward_added(
+    x: &mut [f32],
+    branch: &[f32],
+    weight: &[f32],
+    eps: f32,
+    normed: &mut [f32],
+    inverse: &mut [f32],
+) {
+    let width = weight.len();
+    let rows = x.par_chunks_mut(ROWS * width).zip(branch.par_chunks(ROWS * width));
+    rows.zip(normed.par_chunks_mut(ROWS * width)).zip(inverse.par_chunks_mut(ROWS)).for_each(
+        |(((x, branch), normed), inverse)| {
+            add(x, branch);
+            forward_rows(x, weight, eps, normed, inverse);
+        },
+    );
 }
 
-fn inverse_rms(x: &Tensor, eps: f64) -> Result<Tensor> {
-    (x.sqr()?.mean_keepdim(D::Minus1)? + eps)?.sqrt()?.recip()
+/// Writes the output of [`forward`] again, from the factors that it left.
+pub fn again(x: &[f32], weight: &[f32], inverse: &[f32], normed: &mut [f32]) {
+    let width = weight.len();
+    let rows = normed.par_chunks_mut(ROWS * width).zip(x.par_chunks(ROWS * width));
+    rows.zip(inverse.par_chunks(ROWS))
+        .for_each(|((normed, x), inverse)| scale_rows(x, weight, inverse, normed));
+}
+
+/// Adds the gradient of the input to `d_x`; the weight is frozen and gets none.
+///
+/// Shapes: `x`, `d_normed` and `d_x` (T, D), `weight` (D), `inverse` (T).
+pub fn backward(x: &[f32], weight: &[f32], inverse: &[f32], d_normed: &[f32], d_x: &mut [f32]) {
+    let width = weight.len();
+    let rows = d_x.par_chunks_mut(ROWS * width).zip(d_normed.par_chunks(ROWS * width));
+    rows.zip(x.par_chunks(ROWS * width)).zip(inverse.par_chunks(ROWS)).for_each(
+        |(((d_x, d_normed), x), inverse)| backward_rows(x, weight, inverse, d_normed, d_x),
+    );
+}
+
+vectorized! {
+    fn add(x: &mut [f32], branch: &[f32]) -> () {
+        for (x, branch) in x.iter_mut().zip(branch) {
+            *x += branch;
+        }
+    }
+}
+
+vectorized! {
+    fn forward_rows(x: &[f32], weight: &[f32], eps: f32, normed: &mut [f32], inverse: &mut [f32]) -> () {
+        let width = weight.len();
+        for (x, inverse) in x.chunks(width).zip(inverse.iter_mut()) {
+            let squares = sum(x.chunks(LANES), |x, sums: &mut [f32; LANES]| {
+                for (x, sum) in x.iter().zip(sums) {
+                    *sum = multiply_add::<FMA>(*x, *x, *sum);
+                }
+            });
+            *inverse = 1.0 / (squares / width as f32 + eps).sqrt();
+        }
+        scale_rows(x, weight, inverse, normed);
+    }
+}
+
+vectorized! {
+    fn scale_rows(x: &[f32], weight: &[f32], inverse: &[f32], normed: &mut [f32]) -> () {
+        let width = weight.len();
+        for ((x, normed), inverse) in x.chunks(width).zip(normed.chunks_mut(width)).zip(inverse) {
+            for ((x, normed), weight) in x.iter().zip(normed).zip(weight) {
+                *normed = x * inverse * weight;
+            }
+        }
+    }
+}
+
+vectorized! {
+    fn backward_rows(x: &[f32], weight: &[f32], inverse: &[f32], d_normed: &[f32], d_x: &mut [f32]) -> () {
+        let width = weight.len();
+        let rows = x.chunks(width).zip(inverse).zip(d_normed.chunks(width)).zip(d_x.chunks_mut(width));
+        for (((x, inverse), d_normed), d_x) in rows {
+            let parts = x.chunks(LANES).zip(d_normed.chunks(LANES)).zip(weight.chunks(LANES));
+            let dot = sum(parts, |((x, d_normed), weight), sums: &mut [f32; LANES]| {
+                for (((x, d_normed), weight), sum) in x.iter().zip(d_normed).zip(weight).zip(sums) {
+                    *sum = multiply_add::<FMA>(x * weight, *d_normed, *sum);
+                }
+            });
+            let along = dot / width as f32 * inverse * inverse * inverse;
+            for (((x, d_normed), weight), d_x) in x.iter().zip(d_normed).zip(weight).zip(d_x) {
+                *d_x += d_normed * weight * inverse - x * along;
+            }
+        }
+    }
+}
+
+/// The plain op, in any number format.
+#[cfg(test)]
+pub(crate) mod plain {
+    use candle_core::{Result, Tensor, D};
+
+    /// `weight · x / √(mean(x²) + eps)`.
+    ///
+    /// Shapes: `x` (T, D), `weight` (D); (T, D) out.
+    pub fn forward(x: &Tensor, weight: &Tensor, eps: f64) -> Result<Tensor> {
+        x.broadcast_mul(&inverse_rms(x, eps)?)?.broadcast_mul(weight)
+    }
+
+    /// The gradient of the input; the weight is frozen and gets none.
+    ///
+    /// Shapes: `x` and `grad` (T, D), `weight` (D); (T, D) out.
+    pub fn backward(x: &Tensor, weight: &Tensor, eps: f64, grad: &Tensor) -> Result<Tensor> {
+        let inverse = inverse_rms(x, eps)?;
+        let scaled = grad.broadcast_mul(weight)?;
+        let along = (scaled.mul(x)?.mean_keepdim(D::Minus1)? * inverse.powf(3.0)?)?;
+        scaled.broadcast_mul(&inverse)?.sub(&x.broadcast_mul(&along)?)
+    }
+
+    fn inverse_rms(x: &Tensor, eps: f64) -> Result<Tensor> {
+        (x.sqr()?.mean_keepdim(D::Minus1)? + eps)?.sqrt()?.recip()
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::plain::{backward, forward};
+    use crate::op::finite_difference::{assert_near, numbers, tensor};
     use crate::op::finite_difference::{gradient, relative_distance, sample};
 
     #[test]
@@ -48,5 +166,29 @@ mod tests {
             .to_dtype(candle_core::DType::F64)
             .unwrap();
         assert!(relative_distance(&ours, &theirs) < 1e-6);
+    }
+
+    #[test]
+    fn the_fast_op_equals_the_plain_one() {
+        // f32 against f64, sums of 75 products.
+        let (rows, width) = (37, 75);
+        let (x, branch, d_normed) =
+            (numbers(rows * width, 1), numbers(rows * width, 2), numbers(rows * width, 3));
+        let weight = numbers(width, 4);
+        let total: Vec<f32> = x.iter().zip(&branch).map(|(a, b)| a + b).collect();
+        let (mut normed, mut inverse) = (vec![0.0; rows * width], vec![0.0; rows]);
+        super::forward(&total, &weight, 1e-5, &mut normed, &mut inverse);
+        let (total_t, weight_t) = (tensor(&total, &[rows, width]), tensor(&weight, &[width]));
+        assert_near(&normed, &forward(&total_t, &weight_t, 1e-5).unwrap(), 1e-6);
+        let (mut x, mut also, mut also_inverse) = (x, vec![0.0; rows * width], vec![0.0; rows]);
+        super::forward_added(&mut x, &branch, &weight, 1e-5, &mut also, &mut also_inverse);
+        assert_eq!((&x, &also, &also_inverse), (&total, &normed, &inverse));
+        super::again(&x, &weight, &inverse, &mut also);
+        assert_eq!(also, normed);
+        let mut d_x = branch.clone();
+        super::backward(&x, &weight, &inverse, &d_normed, &mut d_x);
+        let d_normed_t = tensor(&d_normed, &[rows, width]);
+        let expected = backward(&total_t, &weight_t, 1e-5, &d_normed_t).unwrap();
+        assert_near(&d_x, &(expected + tensor(&branch, &[rows, width])).unwrap(), 1e-6);
     }
 }
