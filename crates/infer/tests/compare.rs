@@ -146,6 +146,8 @@ fn arms_of_equal_wording_answer_alike_and_longer_prompts_cost_more() {
     // An adapter whose B is zero changes nothing.
     let zeroed: Vec<(String, candle_core::Tensor)> = adapter
         .tensors()
+        .unwrap()
+        .into_iter()
         .filter(|(key, _)| key.contains("lora_B"))
         .map(|(key, tensor)| (key, tensor.zeros_like().unwrap()))
         .collect();

@@ -206,6 +206,16 @@ pub enum TrainError {
         /// The latest checkpoint in the output folder.
         checkpoint: Option<String>,
     },
+    /// A gradient that does not fit its tensor.
+    #[error("the gradient of `{tensor}` has {found} numbers, expected those of shape {shape:?}")]
+    GradientShape {
+        /// The tensor.
+        tensor: String,
+        /// Its rows and columns.
+        shape: (usize, usize),
+        /// Numbers of the gradient.
+        found: usize,
+    },
     /// A tensor that is not a number and was about to be saved.
     #[error("step {step}: `{tensor}` holds a value that is not finite, so nothing was saved")]
     NonFiniteTensor {

@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use candle_core::{DType, Device, Tensor};
-use tunewise_model::{Adapter, Gradients};
+use rayon::prelude::*;
+use tunewise_model::op::adamw::{self, AdamWFactors};
+use tunewise_model::{Adapter, Gradients, Matrix};
 
 use crate::error::{Result, TrainError};
 
@@ -26,8 +28,14 @@ pub struct AdamWConstants {
 
 #[derive(Debug, Clone)]
 struct Moments {
-    first: Tensor,
-    second: Tensor,
+    first: Matrix,
+    second: Matrix,
+}
+
+impl Moments {
+    fn zeros(shape: (usize, usize)) -> Self {
+        Self { first: Matrix::zeros(shape), second: Matrix::zeros(shape) }
+    }
 }
 
 /// AdamW over an adapter's tensors; its state is f32.
@@ -51,7 +59,7 @@ impl AdamW {
         self.step
     }
 
-    /// Moves every adapter tensor that has a gradient.
+    /// Moves every adapter tensor that has a gradient, the gradients multiplied by `gradient_factor` first.
     ///
     /// # Errors
     /// When a gradient's shape is not its tensor's.
@@ -59,55 +67,81 @@ impl AdamW {
         &mut self,
         adapter: &mut Adapter,
         gradients: &Gradients,
+        gradient_factor: f64,
         learning_rate: f64,
     ) -> Result<()> {
         self.step += 1;
-        let tensors: Vec<(String, Tensor)> =
-            adapter.tensors().map(|(key, tensor)| (key, tensor.clone())).collect();
-        for (key, tensor) in tensors {
-            if let Some(gradient) = gradients.get(&key) {
-                let moved = self.moved(&key, &tensor, gradient, learning_rate)?;
-                adapter.set_tensor(&key, moved)?;
+        let factors = self.factors(gradient_factor, learning_rate);
+        for (key, shape) in adapter.shapes() {
+            if gradients.get(&key).is_some() && !self.moments.contains_key(&key) {
+                self.moments.insert(key, Moments::zeros(shape));
             }
         }
+        let mut moments: BTreeMap<&str, &mut Moments> =
+            self.moments.iter_mut().map(|(key, moments)| (key.as_str(), moments)).collect();
+        let mut moves = Vec::with_capacity(moments.len());
+        for (key, matrix) in adapter.matrices_mut() {
+            let Some(gradient) = gradients.get(&key) else { continue };
+            let Some(moments) = moments.remove(key.as_str()) else { continue };
+            if gradient.len() != matrix.values().len() {
+                let found = gradient.len();
+                return Err(TrainError::GradientShape {
+                    tensor: key,
+                    shape: matrix.shape(),
+                    found,
+                });
+            }
+            moves.push((matrix, gradient, moments));
+        }
+        moves.into_par_iter().for_each(|(matrix, gradient, moments)| {
+            let Moments { first, second } = moments;
+            adamw::step(
+                matrix.values_mut(),
+                gradient,
+                first.values_mut(),
+                second.values_mut(),
+                factors,
+            );
+        });
         Ok(())
     }
 
-    /// The parameter after the current step; stores its moments.
-    fn moved(
-        &mut self,
-        key: &str,
-        parameter: &Tensor,
-        gradient: &Tensor,
-        learning_rate: f64,
-    ) -> Result<Tensor> {
+    fn factors(&self, gradient_factor: f64, learning_rate: f64) -> AdamWFactors {
         let AdamWConstants { beta1, beta2, epsilon, weight_decay } = self.constants;
-        let old = match self.moments.get(key) {
-            Some(moments) => moments.clone(),
-            None => Moments { first: parameter.zeros_like()?, second: parameter.zeros_like()? },
-        };
-        let first = (&old.first + gradient.sub(&old.first)?.affine(1.0 - beta1, 0.0)?)?;
-        let second =
-            (old.second.affine(beta2, 0.0)? + gradient.sqr()?.affine(1.0 - beta2, 0.0)?)?;
         let steps = self.step as f64;
-        let first_correction = 1.0 - beta1.powf(steps);
-        let second_correction = (1.0 - beta2.powf(steps)).sqrt();
-        let root = second.sqrt()?.affine(1.0 / second_correction, epsilon)?;
-        let change = first.affine(-(learning_rate / first_correction), 0.0)?.div(&root)?;
-        let decayed = parameter.affine(1.0 - learning_rate * weight_decay, 0.0)?;
-        self.moments.insert(key.to_owned(), Moments { first, second });
-        Ok((decayed + change)?)
+        AdamWFactors {
+            first_share: (1.0 - beta1) as f32,
+            second_kept: beta2 as f32,
+            second_share: (1.0 - beta2) as f32,
+            root_factor: (1.0 / (1.0 - beta2.powf(steps)).sqrt()) as f32,
+            epsilon: epsilon as f32,
+            rate: (learning_rate / (1.0 - beta1.powf(steps))) as f32,
+            kept: (1.0 - learning_rate * weight_decay) as f32,
+            gradient_factor: gradient_factor as f32,
+        }
     }
 
     /// The state tensors by name, sorted: `<key>.exp_avg` and `<key>.exp_avg_sq`.
-    pub fn state(&self) -> BTreeMap<String, Tensor> {
-        let named = self.moments.iter().flat_map(|(key, moments)| {
+    ///
+    /// # Errors
+    /// When the tensor library fails.
+    pub fn state(&self) -> Result<BTreeMap<String, Tensor>> {
+        let mut state = BTreeMap::new();
+        for (key, Moments { first, second }) in &self.moments {
+            state.insert(format!("{key}{FIRST_MOMENT}"), first.tensor()?);
+            state.insert(format!("{key}{SECOND_MOMENT}"), second.tensor()?);
+        }
+        Ok(state)
+    }
+
+    /// Every state tensor's numbers with its name.
+    pub(crate) fn numbers(&self) -> impl Iterator<Item = (String, &[f32])> {
+        self.moments.iter().flat_map(|(key, Moments { first, second })| {
             [
-                (format!("{key}{FIRST_MOMENT}"), moments.first.clone()),
-                (format!("{key}{SECOND_MOMENT}"), moments.second.clone()),
+                (format!("{key}{FIRST_MOMENT}"), first.values()),
+                (format!("{key}{SECOND_MOMENT}"), second.values()),
             ]
-        });
-        named.collect()
+        })
     }
 
     /// The state as the bytes of a safetensors file.
@@ -115,7 +149,7 @@ impl AdamW {
     /// # Errors
     /// When a tensor cannot be read from its device.
     pub fn to_safetensors(&self) -> Result<Vec<u8>> {
-        Ok(safetensors::serialize(self.state(), None)?)
+        Ok(safetensors::serialize(self.state()?, None)?)
     }
 
     /// An optimizer that continues from a file after `step` steps.
@@ -146,7 +180,18 @@ impl AdamW {
             let (Some(first), Some(second)) = (tensors.remove(&name), second) else {
                 return bad(format!("tensor `{key}{SECOND_MOMENT}` is missing"));
             };
-            moments.insert(key, Moments { first, second });
+            let matrix = |tensor: &Tensor| match (tensor.dtype(), Matrix::from_tensor(tensor)) {
+                (DType::F32, Ok(matrix)) => Ok(matrix),
+                (dtype, _) => {
+                    let reason = format!(
+                        "the moments of `{key}` have shape {:?} in {dtype:?}, expected rows and columns in f32",
+                        tensor.dims()
+                    );
+                    Err(TrainError::BadCheckpoint { path: path.into(), reason })
+                }
+            };
+            let both = Moments { first: matrix(&first)?, second: matrix(&second)? };
+            moments.insert(key, both);
         }
         Ok(Self { constants, step, moments })
     }
@@ -159,17 +204,13 @@ impl AdamW {
         if self.step == 0 {
             return Ok(());
         }
-        for (key, tensor) in adapter.tensors() {
-            let moments = self.moments.get(&key).map(|moments| [&moments.first, &moments.second]);
-            let fits =
-                |moment: &Tensor| moment.dims() == tensor.dims() && moment.dtype() == DType::F32;
-            let reason = match moments {
-                Some(both) if both.into_iter().all(fits) => continue,
-                Some([first, second]) => format!(
-                    "the moments of `{key}` have shapes {:?} and {:?}, expected {:?} in f32",
-                    first.dims(),
-                    second.dims(),
-                    tensor.dims()
+        for (key, shape) in adapter.shapes() {
+            let reason = match self.moments.get(&key) {
+                Some(both) if [both.first.shape(), both.second.shape()] == [shape; 2] => continue,
+                Some(both) => format!(
+                    "the moments of `{key}` have shapes {:?} and {:?}, expected {shape:?} in f32",
+                    both.first.shape(),
+                    both.second.shape()
                 ),
                 None => format!("tensor `{key}{FIRST_MOMENT}` is missing"),
             };
@@ -193,18 +234,16 @@ mod tests {
     const CONSTANTS: AdamWConstants =
         AdamWConstants { beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weight_decay: 0.0 };
 
-    fn tensor(values: &[f32]) -> Tensor {
-        Tensor::new(values, &Device::Cpu).unwrap()
-    }
-
     fn walk(constants: AdamWConstants, start: &[f32], gradients: &[&[f32]], rate: f64) -> Vec<f32> {
         let mut optimizer = AdamW::new(constants);
-        let mut parameter = tensor(start);
+        let mut parameter = start.to_vec();
+        let (mut first, mut second) = (vec![0.0; start.len()], vec![0.0; start.len()]);
         for gradient in gradients {
             optimizer.step += 1;
-            parameter = optimizer.moved("w", &parameter, &tensor(gradient), rate).unwrap();
+            let factors = optimizer.factors(1.0, rate);
+            adamw::step(&mut parameter, gradient, &mut first, &mut second, factors);
         }
-        parameter.to_vec1().unwrap()
+        parameter
     }
 
     #[test]
@@ -244,18 +283,34 @@ mod tests {
         let path = dir.path().join("optimizer.safetensors");
         let mut optimizer = AdamW::new(CONSTANTS);
         optimizer.step += 1;
-        let moved = optimizer.moved("w.lora_A", &tensor(&[0.1, 0.7]), &tensor(&[0.3, 1e-20]), 0.1);
-        let moved = moved.unwrap();
+        let mut moments = Moments::zeros((1, 2));
+        let factors = optimizer.factors(1.0, 0.1);
+        let Moments { first, second } = &mut moments;
+        let (first, second) = (first.values_mut(), second.values_mut());
+        adamw::step(&mut [0.1, 0.7], &[0.3, 1e-20], first, second, factors);
+        optimizer.moments.insert("w.lora_A".into(), moments);
         std::fs::write(&path, optimizer.to_safetensors().unwrap()).unwrap();
-        let mut again = AdamW::from_safetensors(CONSTANTS, &path, 1, &Device::Cpu).unwrap();
+        let again = AdamW::from_safetensors(CONSTANTS, &path, 1, &Device::Cpu).unwrap();
         assert_eq!(again.steps(), 1);
-        assert_eq!(again.to_safetensors().unwrap(), optimizer.to_safetensors().unwrap());
-        let next = |optimizer: &mut AdamW| {
-            optimizer.step += 1;
-            let moved = optimizer.moved("w.lora_A", &moved, &tensor(&[-0.2, 0.9]), 0.1).unwrap();
-            moved.to_vec1::<f32>().unwrap()
+        let bits = |optimizer: &AdamW| -> Vec<(String, Vec<u32>)> {
+            let numbers = optimizer.numbers();
+            numbers.map(|(key, n)| (key, n.iter().map(|x| x.to_bits()).collect())).collect()
         };
-        assert_eq!(next(&mut again), next(&mut optimizer));
+        assert_eq!(bits(&again), bits(&optimizer));
+        assert!(bits(&again).iter().all(|(_, bits)| bits.iter().any(|bits| *bits != 0)));
+    }
+
+    #[test]
+    fn a_factor_on_gradients_is_that_of_smaller_gradients() {
+        let step = |gradient: f32, factor: f64| {
+            let mut optimizer = AdamW::new(CONSTANTS);
+            optimizer.step += 1;
+            let factors = optimizer.factors(factor, 0.1);
+            let (mut first, mut second) = ([0.5], [0.25]);
+            adamw::step(&mut [1.0], &[gradient], &mut first, &mut second, factors);
+            (first, second)
+        };
+        assert_eq!(step(4.0, 0.25), step(1.0, 1.0));
     }
 
     #[test]

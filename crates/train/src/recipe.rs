@@ -115,6 +115,9 @@ pub struct Recipe {
     /// Micro-batches per optimizer step: a step takes batch size × this many rows.
     #[schemars(extend("minimum" = 1, "maximum" = check::MOST_STEP_ROWS))]
     pub gradient_accumulation_steps: usize,
+    /// Tokens of an optimizer step, about, instead of a number of rows; `null` counts rows.
+    #[schemars(extend("minimum" = 1))]
+    pub tokens_per_batch: Option<usize>,
     /// Passes over the rows; a fraction is fine.
     #[schemars(extend("exclusiveMinimum" = 0))]
     pub num_train_epochs: f64,
@@ -123,7 +126,8 @@ pub struct Recipe {
     pub max_steps: Option<i64>,
     /// Whether a block's intermediate values are computed again in the backward pass instead of kept. Saves memory.
     pub gradient_checkpointing: bool,
-    /// Number format of the base weights: `auto` follows the model's files, `f32`, or `bf16`.
+    /// Number format of the base weights: `auto` (bf16 where the model's files have it and
+    /// the processor multiplies it, else f32), `f32`, or `bf16`.
     pub dtype: BaseNumbers,
     /// Where to compute: `auto` or `cpu`.
     pub device: ComputeDevice,
@@ -197,6 +201,7 @@ impl Default for Recipe {
             per_device_train_batch_size: 8,
             per_device_eval_batch_size: 8,
             gradient_accumulation_steps: 1,
+            tokens_per_batch: None,
             num_train_epochs: 3.0,
             max_steps: Some(-1),
             gradient_checkpointing: false,

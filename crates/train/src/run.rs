@@ -6,17 +6,19 @@ use std::sync::atomic::AtomicBool;
 use candle_core::Device;
 use chrono::{DateTime, Local};
 
-use tunewise_model::{BaseDtype, Decoder};
+use tunewise_data::TokenExample;
+use tunewise_model::{Adapter, BaseDtype, Decoder, MemoryEstimate};
 
 use crate::adapter::{governed, starting_adapter};
 use crate::error::{Result, TrainError};
+use crate::plan::{self, RunPlan, Work};
 use crate::provenance::{adapter_sha256, base_fingerprint, base_sha256, Provenance};
 use crate::recipe::{BaseNumbers, Recipe};
 use crate::record::{Event, Observer};
 use crate::rows::Rows;
 use crate::settings::{ResumeFrom, Settings};
 use crate::start::earlier_clock;
-use crate::trainer::{train, Material, Outcome};
+use crate::trainer::{sampler, train, Material, Outcome};
 
 /// Files that stand in the folder of a model and in none that a run writes.
 const MODEL_FILES: [&str; 4] =
@@ -50,6 +52,7 @@ pub fn run(
     let decoder = Decoder::load(model, base_dtype(recipe.dtype, model)?, &Device::Cpu)?;
     let adapter = starting_adapter(recipe, &decoder)?;
     settings.dropout = adapter.config().lora_dropout;
+    fitted(recipe, &decoder, &adapter, &rows.train.rows, &mut settings, observer)?;
     let provenance = provenance(&governed(recipe, adapter.config()), model, &rows, clock)?;
     let material = Material {
         decoder: &decoder,
@@ -59,6 +62,45 @@ pub fn run(
         provenance: &provenance,
     };
     train(material, &settings, interrupt, observer)
+}
+
+/// What a run of a recipe would take: its rows and model are read, and a few steps measured that move nothing.
+///
+/// # Errors
+/// As [`run`], but for the output, of which there is none.
+pub fn dry_run(recipe: &Recipe, observer: &mut Observer<'_>) -> Result<RunPlan> {
+    recipe.validate()?;
+    let model = set(&recipe.model_name_or_path, "--model", "model_name_or_path", "a model folder")?;
+    let model = Path::new(model);
+    let data = Path::new(set(&recipe.data, "--data", "data", "a JSONL file or a folder")?);
+    recipe.notes().iter().for_each(|note| observer(Event::Notice(note)));
+    let mut settings = Settings::from_recipe(recipe, PathBuf::new());
+    let rows = Rows::prepare(recipe, model, data, Local::now(), observer)?;
+    let decoder = Decoder::load(model, base_dtype(recipe.dtype, model)?, &Device::Cpu)?;
+    let adapter = starting_adapter(recipe, &decoder)?;
+    settings.dropout = adapter.config().lora_dropout;
+    let train = &rows.train.rows;
+    let memory = fitted(recipe, &decoder, &adapter, train, &mut settings, observer)?;
+    let sampler = sampler(train, &settings);
+    let steps = sampler.total_steps(settings.epochs, settings.max_steps);
+    plan::measure(&decoder, &adapter, train, &sampler, steps, &settings, memory)
+}
+
+/// Chooses what depends on memory.
+fn fitted(
+    recipe: &Recipe,
+    decoder: &Decoder,
+    adapter: &Adapter,
+    train: &[TokenExample],
+    settings: &mut Settings,
+    observer: &mut Observer<'_>,
+) -> Result<MemoryEstimate> {
+    let sampler = sampler(train, settings);
+    let steps = sampler.total_steps(settings.epochs, settings.max_steps);
+    let work = Work::of(train, &sampler, steps, settings)?;
+    let may_recompute = !recipe.is_explicit("gradient_checkpointing");
+    let mut notice = |text: &str| observer(Event::Notice(text));
+    Ok(plan::fit(decoder, adapter, work.largest(), settings, may_recompute, &mut notice))
 }
 
 fn set<'a>(
@@ -114,7 +156,7 @@ fn base_dtype(numbers: BaseNumbers, model: &Path) -> Result<BaseDtype> {
     Ok(match numbers {
         BaseNumbers::F32 => BaseDtype::F32,
         BaseNumbers::Bf16 => BaseDtype::Bf16,
-        BaseNumbers::Auto => BaseDtype::stored_in(model)?,
+        BaseNumbers::Auto => BaseDtype::suited_to(model)?,
     })
 }
 

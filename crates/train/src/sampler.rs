@@ -16,20 +16,50 @@ pub enum RowOrder {
 #[derive(Debug, Clone)]
 pub struct Sampler {
     rows: usize,
-    rows_per_step: usize,
+    steps: Steps,
     order: RowOrder,
     epoch: Option<(usize, Vec<usize>)>,
 }
 
+/// How an epoch is cut into steps.
+#[derive(Debug, Clone)]
+enum Steps {
+    /// So many rows each.
+    Rows(usize),
+    /// About as many tokens each.
+    Tokens {
+        /// Tokens of each row.
+        lengths: Vec<usize>,
+        total: usize,
+        steps: usize,
+    },
+}
+
 impl Sampler {
+    /// A sampler over rows of these lengths, about `tokens` tokens at a time, or as many as the longest row has.
+    ///
+    /// Every epoch has the same number of steps: its tokens are cut at equal distances, and a row goes where its middle
+    /// lies.
+    pub fn by_tokens(lengths: Vec<usize>, tokens: usize, order: RowOrder) -> Self {
+        let total: usize = lengths.iter().sum();
+        let longest = lengths.iter().copied().max().unwrap_or(0);
+        // No step is shorter than the longest row, so none is empty.
+        let steps = (total / tokens.max(longest).max(1)).max(1);
+        let rows = lengths.len();
+        Self { rows, steps: Steps::Tokens { lengths, total, steps }, order, epoch: None }
+    }
+
     /// A sampler over `rows` rows, `rows_per_step` at a time.
     pub fn new(rows: usize, rows_per_step: usize, order: RowOrder) -> Self {
-        Self { rows, rows_per_step: rows_per_step.max(1), order, epoch: None }
+        Self { rows, steps: Steps::Rows(rows_per_step.max(1)), order, epoch: None }
     }
 
     /// Optimizer steps of an epoch; the last one may have fewer rows.
     pub fn steps_per_epoch(&self) -> usize {
-        self.rows.div_ceil(self.rows_per_step).max(1)
+        match &self.steps {
+            Steps::Rows(rows) => self.rows.div_ceil(*rows).max(1),
+            Steps::Tokens { steps, .. } => *steps,
+        }
     }
 
     /// Optimizer steps of the run: `max_steps` where given, else the epochs' steps, rounded up.
@@ -45,19 +75,35 @@ impl Sampler {
     /// The indices of the rows of a step, counted from 0.
     pub fn rows_of(&mut self, step: usize) -> Vec<usize> {
         let epoch = step / self.steps_per_epoch();
-        let first = (step % self.steps_per_epoch()) * self.rows_per_step;
-        let last = (first + self.rows_per_step).min(self.rows);
-        match self.order {
-            RowOrder::File => (first..last).collect(),
-            RowOrder::Shuffled { seed } => {
-                let (rows, stored) = (self.rows, self.epoch.take().filter(|(of, _)| *of == epoch));
-                let (_, permutation) =
-                    self.epoch
-                        .insert(stored.unwrap_or_else(|| {
-                            (epoch, tunewise_data::shuffled(rows, seed, epoch))
-                        }));
-                permutation.get(first..last).map(<[usize]>::to_vec).unwrap_or_default()
+        let step = step % self.steps_per_epoch();
+        let rows = self.epoch_rows(epoch);
+        let found = match &self.steps {
+            Steps::Rows(count) => {
+                let first = step * count;
+                rows.get(first..(first + count).min(rows.len())).map(<[usize]>::to_vec)
             }
+            Steps::Tokens { lengths, total, steps } => {
+                let mut before = 0;
+                let of_step = rows.iter().copied().filter(|row| {
+                    let length = lengths.get(*row).copied().unwrap_or(0);
+                    // The middle of the row, in halves of a token.
+                    let middle = 2 * before + length;
+                    before += length;
+                    middle * steps / (2 * total).max(1) == step
+                });
+                Some(of_step.collect())
+            }
+        };
+        self.epoch = Some((epoch, rows));
+        found.unwrap_or_default()
+    }
+
+    /// The order of an epoch's rows.
+    fn epoch_rows(&mut self, epoch: usize) -> Vec<usize> {
+        match (self.epoch.take(), self.order) {
+            (Some((of, rows)), _) if of == epoch => rows,
+            (_, RowOrder::File) => (0..self.rows).collect(),
+            (_, RowOrder::Shuffled { seed }) => tunewise_data::shuffled(self.rows, seed, epoch),
         }
     }
 }
@@ -90,6 +136,27 @@ mod tests {
         let mut walked = Sampler::new(10, 4, order);
         let all: Vec<_> = (0..9).map(|step| walked.rows_of(step)).collect();
         assert_eq!(Sampler::new(10, 4, order).rows_of(7), all[7]);
+    }
+
+    #[test]
+    fn steps_by_tokens_have_every_row_once_and_about_as_many_tokens() {
+        let lengths: Vec<usize> = (0..200).map(|row| 5 + (row * 37) % 60).collect();
+        let order = RowOrder::Shuffled { seed: 4 };
+        let mut sampler = Sampler::by_tokens(lengths.clone(), 256, order);
+        let total: usize = lengths.iter().sum();
+        let steps = sampler.steps_per_epoch();
+        assert_eq!(steps, total / 256);
+        let all: Vec<Vec<usize>> = (0..steps).map(|step| sampler.rows_of(step)).collect();
+        assert_eq!(all.concat(), tunewise_data::shuffled(200, 4, 0));
+        for rows in all {
+            let tokens: usize = rows.iter().map(|row| lengths[*row]).sum();
+            // A row at either end may lie half outside.
+            assert!((256 - 65..=total / steps + 66).contains(&tokens), "{tokens}");
+        }
+        // A row longer than a step makes every step as long.
+        let mut longest = Sampler::by_tokens(vec![3, 100, 3, 90, 4], 10, RowOrder::File);
+        assert_eq!(longest.steps_per_epoch(), 2);
+        assert_eq!([longest.rows_of(0), longest.rows_of(1)], [vec![0, 1], vec![2, 3, 4]]);
     }
 
     #[test]

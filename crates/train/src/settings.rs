@@ -20,6 +20,8 @@ pub struct Settings {
     pub order: RowOrder,
     /// Rows of a micro-batch.
     pub batch_rows: usize,
+    /// Tokens of an optimizer step, about; goes before rows.
+    pub tokens_per_batch: Option<usize>,
     /// Micro-batches of an optimizer step.
     pub accumulation: usize,
     /// Rows computed at once in evaluation.
@@ -28,8 +30,10 @@ pub struct Settings {
     pub epochs: f64,
     /// Optimizer steps of the run.
     pub max_steps: Option<usize>,
-    /// Whether rows of a micro-batch are laid out together.
+    /// Whether rows of a step are laid out together.
     pub packing: bool,
+    /// Tokens that are worked through at a time; a longer row goes alone.
+    pub piece_tokens: usize,
     /// Share of the adapter's inputs dropped.
     pub dropout: f64,
     /// What the backward pass starts from.
@@ -66,6 +70,9 @@ pub struct Settings {
     pub resume: ResumeFrom,
 }
 
+/// Tokens of a piece, unless memory asks for fewer: enough for the products' tiles, and little to keep.
+pub const PIECE_TOKENS: usize = 512;
+
 /// Where a run starts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ResumeFrom {
@@ -92,11 +99,13 @@ impl Settings {
                 RowOrder::File
             },
             batch_rows: recipe.per_device_train_batch_size,
+            tokens_per_batch: recipe.tokens_per_batch,
             accumulation: recipe.gradient_accumulation_steps,
             eval_batch_rows: recipe.per_device_eval_batch_size,
             epochs: recipe.num_train_epochs,
             max_steps: recipe.max_steps(),
             packing: recipe.packing,
+            piece_tokens: PIECE_TOKENS,
             dropout: recipe.lora_dropout,
             checkpointing: match recipe.gradient_checkpointing {
                 true => Checkpointing::Recompute,

@@ -6,16 +6,17 @@ use tunewise_data::PrefixSharing;
 use tunewise_data::TokenExample;
 use tunewise_model::{Adapter, Checkpointing, Decoder, Dropout, Gradients, TrainingPass};
 
-use crate::batch::{batches, RowScore};
+use crate::batch::{batch, pieces, RowScore};
 use crate::error::{Result, TrainError};
+use crate::settings::Settings;
 
 /// How the rows of a step are computed.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct StepPlan {
-    /// Rows of a micro-batch.
-    pub batch_rows: usize,
-    /// Whether they are laid out together.
+    /// Whether rows are laid out together.
     pub packing: bool,
+    /// Tokens that are worked through at a time.
+    pub piece_tokens: usize,
     /// What the backward pass starts from.
     pub checkpointing: Checkpointing,
     /// Share of the adapter's inputs dropped.
@@ -24,11 +25,22 @@ pub(crate) struct StepPlan {
     pub seed: u64,
 }
 
+impl StepPlan {
+    /// The plan of a run.
+    pub fn of(settings: &Settings) -> Self {
+        Self {
+            packing: settings.packing,
+            piece_tokens: settings.piece_tokens,
+            checkpointing: settings.checkpointing,
+            dropout: settings.dropout,
+            seed: settings.seed,
+        }
+    }
+}
+
 /// What the rows of a step or of an evaluation add up to.
 #[derive(Debug, Default)]
 pub(crate) struct Sums {
-    /// Gradients of the summed loss, divided by nothing; empty for an evaluation.
-    pub gradients: Gradients,
     /// Each row's part.
     pub scores: Vec<RowScore>,
     /// Supervised tokens.
@@ -78,7 +90,8 @@ impl Sums {
     }
 }
 
-/// The sums of a step's rows with their gradients; `None` where the interrupt came first.
+/// The sums of a step's rows, with the gradients of the summed loss added to `gradients`; `None` where the interrupt
+/// came first.
 pub(crate) fn gradients(
     decoder: &Decoder,
     adapter: &Adapter,
@@ -86,27 +99,27 @@ pub(crate) fn gradients(
     plan: StepPlan,
     step: usize,
     interrupt: &AtomicBool,
+    gradients: &mut Gradients,
 ) -> Result<Option<Sums>> {
     let mut sums = Sums::of(rows);
+    let mut scores = Vec::new();
     let sharing = if plan.dropout > 0.0 { PrefixSharing::Separate } else { PrefixSharing::Share };
-    for (index, micro_batch) in rows.chunks(plan.batch_rows).enumerate() {
+    for piece in pieces(rows, plan.packing, plan.piece_tokens, sharing) {
         if interrupt.load(Ordering::Relaxed) {
             return Ok(None);
         }
-        for batch in batches(micro_batch, index * plan.batch_rows, plan.packing, sharing)? {
-            let dropout = (plan.dropout > 0.0).then_some(Dropout {
-                rate: plan.dropout as f32,
-                seed: plan.seed,
-                step: step as u64,
-                first_row: batch.first_row as u64,
-            });
-            let pass = TrainingPass { checkpointing: plan.checkpointing, dropout };
-            let (scores, gradients) =
-                decoder.gradients(adapter, &batch.tree, &batch.targets, &pass)?;
-            batch.add_scores(&scores, &mut sums.scores);
-            sums.saved_prefix_tokens += batch.saved_prefix_tokens;
-            sums.gradients.add(gradients)?;
-        }
+        let batch = batch(&rows[piece.clone()], piece.start, sharing)?;
+        let dropout = (plan.dropout > 0.0).then_some(Dropout {
+            rate: plan.dropout as f32,
+            seed: plan.seed,
+            step: step as u64,
+            first_row: batch.first_row as u64,
+        });
+        let pass = TrainingPass { checkpointing: plan.checkpointing, dropout };
+        let (tree, targets) = (&batch.tree, &batch.targets);
+        decoder.add_gradients(adapter, tree, targets, &pass, &mut scores, gradients)?;
+        batch.add_scores(&scores, &mut sums.scores);
+        sums.saved_prefix_tokens += batch.saved_prefix_tokens;
     }
     Ok(Some(sums))
 }
@@ -124,10 +137,9 @@ pub(crate) fn evaluation(
         if interrupt.load(Ordering::Relaxed) {
             return Ok(None);
         }
-        for batch in batches(chunk, index * batch_rows, true, PrefixSharing::Share)? {
-            let scores = decoder.score(Some(adapter), &batch.tree, &batch.targets)?;
-            batch.add_scores(&scores, &mut sums.scores);
-        }
+        let batch = batch(chunk, index * batch_rows, PrefixSharing::Share)?;
+        let scores = decoder.score(Some(adapter), &batch.tree, &batch.targets)?;
+        batch.add_scores(&scores, &mut sums.scores);
     }
     Ok(Some(sums))
 }

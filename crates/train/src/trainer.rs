@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use tunewise_data::TokenExample;
-use tunewise_model::{Adapter, Decoder};
+use tunewise_model::{Adapter, Decoder, Gradients};
 
 use crate::checkpoint::{self, Contents, TrainerState};
 use crate::error::{Result, TrainError};
@@ -72,8 +72,7 @@ pub fn train(
 ) -> Result<Outcome> {
     check_rows(material.train)?;
     check_rows_if_any(material.valid)?;
-    let rows_per_step = settings.batch_rows.saturating_mul(settings.accumulation);
-    let sampler = Sampler::new(material.train.len(), rows_per_step, settings.order);
+    let sampler = sampler(material.train, settings);
     let total_steps = sampler.total_steps(settings.epochs, settings.max_steps);
     let start = match start::prepare(&material, settings, total_steps, observer)? {
         Start::AlreadyFinished(summary) => return Ok(Outcome::AlreadyFinished(summary)),
@@ -101,6 +100,7 @@ pub fn train(
         settings,
         interrupt,
         observer,
+        gradients: Gradients::zeros(&adapter),
         adapter,
         optimizer,
         sampler,
@@ -109,6 +109,16 @@ pub fn train(
         logs,
     };
     trainer.run().map_err(|error| error.with_checkpoint(latest_checkpoint(&settings.output_dir)))
+}
+
+/// The rows of each step of a run.
+pub(crate) fn sampler(train: &[TokenExample], settings: &Settings) -> Sampler {
+    if let Some(tokens) = settings.tokens_per_batch {
+        let lengths = train.iter().map(|row| row.ids.len()).collect();
+        return Sampler::by_tokens(lengths, tokens, settings.order);
+    }
+    let rows_per_step = settings.batch_rows.saturating_mul(settings.accumulation);
+    Sampler::new(train.len(), rows_per_step, settings.order)
 }
 
 /// The name of the latest checkpoint of an output folder.
@@ -151,6 +161,8 @@ struct Trainer<'a, 'o> {
     interrupt: &'a AtomicBool,
     observer: &'a mut Observer<'o>,
     adapter: Adapter,
+    /// Those of the step, summed over its pieces.
+    gradients: Gradients,
     optimizer: AdamW,
     sampler: Sampler,
     schedule: Schedule,
@@ -197,37 +209,34 @@ impl Trainer<'_, '_> {
         let train = self.material.train;
         let rows = self.sampler.rows_of(step - 1);
         let rows: Vec<&TokenExample> = rows.into_iter().filter_map(|row| train.get(row)).collect();
-        let Some(mut sums) = self.gradients(&rows, step)? else {
+        let Some(sums) = self.gradients(&rows, step)? else {
             return Ok(false);
         };
         let file = &self.material.provenance.train_data.path;
         sums.check_finite(&rows, file, "loss", step)?;
-        sums.gradients.scale(1.0 / sums.supervised as f64)?;
-        let norm = sums.gradients.global_norm()?;
+        // The sum becomes a mean as it enters the optimizer, in one pass with clipping.
+        let mean = 1.0 / sums.supervised as f64;
+        let norm = self.gradients.global_norm() * mean;
         if !norm.is_finite() {
             let (what, places) = ("gradient norm", places(&rows, file));
             let checkpoint = None;
             return Err(TrainError::NonFinite { step, what, found: norm, places, checkpoint });
         }
-        if let Some(max_norm) = self.settings.max_grad_norm {
-            sums.gradients.scale(clipping_factor(norm, max_norm))?;
-        }
+        let clipping =
+            self.settings.max_grad_norm.map_or(1.0, |max_norm| clipping_factor(norm, max_norm));
         let learning_rate = self.schedule.learning_rate(step - 1);
-        self.optimizer.step(&mut self.adapter, &sums.gradients, learning_rate)?;
+        let gradients = &self.gradients;
+        self.optimizer.step(&mut self.adapter, gradients, mean * clipping, learning_rate)?;
         self.advance(&sums, rows.len(), learning_rate);
         self.report(&sums, norm, learning_rate, begin)?;
         Ok(true)
     }
 
-    fn gradients(&self, rows: &[&TokenExample], step: usize) -> Result<Option<Sums>> {
-        let plan = StepPlan {
-            batch_rows: self.settings.batch_rows,
-            packing: self.settings.packing,
-            checkpointing: self.settings.checkpointing,
-            dropout: self.settings.dropout,
-            seed: self.settings.seed,
-        };
-        step::gradients(self.material.decoder, &self.adapter, rows, plan, step, self.interrupt)
+    fn gradients(&mut self, rows: &[&TokenExample], step: usize) -> Result<Option<Sums>> {
+        let plan = StepPlan::of(self.settings);
+        self.gradients.clear();
+        let (decoder, gradients) = (self.material.decoder, &mut self.gradients);
+        step::gradients(decoder, &self.adapter, rows, plan, step, self.interrupt, gradients)
     }
 
     fn advance(&mut self, sums: &Sums, rows: usize, learning_rate: f64) {
@@ -313,9 +322,9 @@ impl Trainer<'_, '_> {
 
     fn check_tensors(&self) -> Result<()> {
         let step = self.state.global_step;
-        let adapter = self.adapter.tensors().map(|(key, tensor)| (key, tensor.clone()));
-        for (tensor, values) in adapter.chain(self.optimizer.state()) {
-            if !trained::is_finite(&values)? {
+        let adapter = self.adapter.matrices().map(|(key, matrix)| (key, matrix.values()));
+        for (tensor, values) in adapter.chain(self.optimizer.numbers()) {
+            if !trained::is_finite(values) {
                 return Err(TrainError::NonFiniteTensor { step, tensor, checkpoint: None });
             }
         }

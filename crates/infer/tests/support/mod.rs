@@ -58,7 +58,7 @@ impl TinyModel {
         let mut adapter = Adapter::new(&self.decoder, LoraConfig::default(), seed).unwrap();
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
         let shapes: Vec<(String, Vec<usize>)> =
-            adapter.tensors().map(|(key, tensor)| (key, tensor.dims().to_vec())).collect();
+            adapter.shapes().map(|(key, (rows, columns))| (key, vec![rows, columns])).collect();
         for (key, shape) in shapes {
             let value = random(&shape, 0.3, &mut rng);
             adapter.set_tensor(&key, value).unwrap();

@@ -14,7 +14,7 @@ pub(super) const MOST_STEP_ROWS: usize = 1 << 31;
 pub(super) const MOST_RANK: usize = 16_384;
 
 /// Keys whose change would make a resumed run another run than the one that was interrupted.
-const MATHEMATICS: [&str; 37] = [
+const MATHEMATICS: [&str; 38] = [
     "train_on",
     "max_length",
     "excess_length_strategy",
@@ -46,6 +46,7 @@ const MATHEMATICS: [&str; 37] = [
     "max_grad_norm",
     "per_device_train_batch_size",
     "gradient_accumulation_steps",
+    "tokens_per_batch",
     "num_train_epochs",
     "max_steps",
     "load_best_model_at_end",
@@ -92,6 +93,11 @@ impl Recipe {
         }
         if self.max_steps().is_some() && self.is_explicit("num_train_epochs") {
             notes.push("`max_steps` goes before `num_train_epochs`, which has no effect".into());
+        }
+        for key in ["per_device_train_batch_size", "gradient_accumulation_steps"] {
+            if self.tokens_per_batch.is_some() && self.is_explicit(key) {
+                notes.push(format!("`tokens_per_batch` goes before `{key}`, which has no effect"));
+            }
         }
         if self.init_adapter.is_some() && self.is_explicit("init_lora_weights") {
             notes.push(
@@ -189,6 +195,7 @@ impl Recipe {
         require(output != Some(""), "output_dir", "a folder to write to", "empty")?;
         self.check_step_rows()?;
         at_least_one("per_device_eval_batch_size", self.per_device_eval_batch_size)?;
+        at_least_one("tokens_per_batch", self.tokens_per_batch.unwrap_or(1))?;
         at_least_one("logging_steps", self.logging_steps)?;
         within(
             "num_train_epochs",
@@ -297,7 +304,7 @@ mod tests {
             }
         }
         // `seed` and `warmup_steps` are bounded by their type.
-        assert_eq!(bounds, 31);
+        assert_eq!(bounds, 32);
         assert_eq!(schema["properties"]["max_steps"]["not"]["const"], 0);
         assert_eq!(schema["properties"]["rank_pattern"]["additionalProperties"]["maximum"], 16384);
     }

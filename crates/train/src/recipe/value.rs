@@ -130,7 +130,7 @@ impl From<ScheduleName> for ScheduleShape {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum BaseNumbers {
-    /// As the model's files have them.
+    /// What suits the model's files and the processor.
     Auto,
     /// 32 bits.
     F32,

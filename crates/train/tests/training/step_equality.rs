@@ -23,7 +23,7 @@ fn assert_same_run(one: &Path, other: &Path) {
     let decoder = decoder();
     let start = adapter(&decoder);
     let (ours, theirs) = (tensors(one), tensors(other));
-    for (key, before) in start.tensors() {
+    for (key, before) in start.tensors().unwrap() {
         let before: Vec<f32> = before.flatten_all().unwrap().to_vec1().unwrap();
         let (ours, theirs) = (&ours[&key], &theirs[&key]);
         let difference = norm(ours.iter().zip(theirs).map(|(a, b)| a - b));
@@ -94,9 +94,9 @@ fn the_last_step_of_an_epoch_is_divided_by_its_own_tokens() {
     let pass = TrainingPass { checkpointing: Checkpointing::Keep, dropout: None };
     let (scores, mut gradients) = decoder.gradients(&adapter, &tree, &targets, &pass).unwrap();
     let count = targets.len() as f64;
-    gradients.scale(1.0 / count).unwrap();
+    gradients.scale(1.0 / count);
     let loss = scores.iter().map(|score| score.nll).sum::<f64>() / count;
-    for (key, expected) in [("loss", loss), ("grad_norm", gradients.global_norm().unwrap())] {
+    for (key, expected) in [("loss", loss), ("grad_norm", gradients.global_norm())] {
         let found = lines[1][key].as_f64().unwrap();
         assert!((found - expected).abs() <= 1e-6 * expected, "{key}: {found} and {expected}");
     }

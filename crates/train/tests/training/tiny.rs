@@ -92,6 +92,8 @@ pub fn rows(count: usize, seed: u64) -> Vec<TokenExample> {
 
 pub fn settings(output: &Path) -> Settings {
     Settings {
+        tokens_per_batch: None,
+        piece_tokens: tunewise_train::settings::PIECE_TOKENS,
         output_dir: output.to_path_buf(),
         seed: 3,
         order: RowOrder::Shuffled { seed: 3 },
