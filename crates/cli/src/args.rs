@@ -1,5 +1,6 @@
 //! The command line: what can be asked, and with which flags.
 
+pub mod bench;
 pub mod compute;
 pub mod examples;
 pub mod recipe;
@@ -13,7 +14,9 @@ use clap::{Args, Parser, Subcommand};
 use tunewise_data::{ExcessLength, TrainOn};
 
 use tunewise_infer::LabelLength;
+use tunewise_model::Instructions;
 
+use bench::BenchArgs;
 use compute::{ComputeArgs, ModelArgs};
 use recipe::RecipeFlags;
 use rows::RowArgs;
@@ -29,6 +32,9 @@ pub struct Cli {
     /// Make the last line of standard output one JSON object
     #[arg(long, global = true)]
     pub json: bool,
+    /// Instructions that products use: `portable`, `avx2`, `avx512` or `avx512-bf16` [default: the widest there are]
+    #[arg(long, global = true, value_name = "NAME", value_parser = instructions)]
+    pub instructions: Option<Instructions>,
     /// What to do
     #[command(subcommand)]
     pub command: Command,
@@ -58,6 +64,9 @@ pub enum Command {
     /// Write a model folder with an adapter merged into its weights
     #[command(after_help = examples::MERGE)]
     Merge(MergeArgs),
+    /// Measure what this machine reaches with a model, as a share of what its processor can do
+    #[command(after_help = examples::BENCH)]
+    Bench(BenchArgs),
     /// Print a recipe with every key, what it means, and its default
     #[command(after_help = examples::RECIPE)]
     Recipe(RecipeArgs),
@@ -95,6 +104,9 @@ pub struct CheckArgs {
 /// Flags of `train`.
 #[derive(Debug, Args)]
 pub struct TrainArgs {
+    /// Read rows and model, measure a few steps that move nothing, and tell what the run would take
+    #[arg(long)]
+    pub dry_run: bool,
     /// Recipe file; flags go before its values
     #[arg(long, value_name = "R.yaml")]
     pub config: Option<PathBuf>,
@@ -268,6 +280,18 @@ pub struct RecipeArgs {
     /// Print the JSON schema of a recipe instead
     #[arg(long)]
     pub schema: bool,
+}
+
+/// Instructions that this processor has.
+fn instructions(text: &str) -> Result<Instructions, String> {
+    let instructions: Instructions = text.parse()?;
+    match instructions.available() {
+        true => Ok(instructions),
+        false => Err(format!(
+            "this processor lacks `{instructions}`, expected at most `{}`",
+            Instructions::found()
+        )),
+    }
 }
 
 /// A number of at least 1.

@@ -1,5 +1,6 @@
 //! The commands, one file each.
 
+mod bench;
 mod check;
 mod compare;
 mod doctor;
@@ -22,6 +23,10 @@ use crate::threads;
 /// # Errors
 /// On whatever stops the command.
 pub fn run(cli: Cli, form: Form) -> anyhow::Result<Exit> {
+    if let Some(instructions) = cli.instructions {
+        // The flag's parser has seen that the processor has them, and nothing has been computed yet.
+        instructions.force();
+    }
     match cli.command {
         Command::Check(args) => check::run(&args, form),
         Command::Train(args) => train::run(&args, form),
@@ -30,6 +35,7 @@ pub fn run(cli: Cli, form: Form) -> anyhow::Result<Exit> {
         Command::Evaluate(args) => on(&args.model.compute, || evaluate::run(&args, form)),
         Command::Compare(args) => on(&args.model.compute, || compare::run(&args, form)),
         Command::Merge(args) => merge::run(&args, form),
+        Command::Bench(args) => on(&args.model.compute, || bench::run(&args, form)),
         Command::Recipe(args) => recipe::run(&args, form),
         Command::Doctor => doctor::run(form),
     }

@@ -116,7 +116,7 @@ impl ModelFolder {
         let dtype = match numbers {
             Numbers::F32 => BaseDtype::F32,
             Numbers::Bf16 => BaseDtype::Bf16,
-            Numbers::Auto => BaseDtype::stored_in(&self.path)?,
+            Numbers::Auto => BaseDtype::suited_to(&self.path)?,
         };
         Ok(Decoder::load(&self.path, dtype, &Device::Cpu)?)
     }

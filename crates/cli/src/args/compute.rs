@@ -12,7 +12,7 @@ pub struct ModelArgs {
     /// Model folder
     #[arg(long, value_name = "DIR", alias = "model-name-or-path")]
     pub model: PathBuf,
-    /// Number format of the weights: `auto` follows the model's files
+    /// Number format of the weights: `auto` is bf16 where the model's files have it and the processor multiplies it, else f32
     #[arg(long, value_name = "auto|f32|bf16", default_value = "auto", hide_possible_values = true)]
     pub dtype: Numbers,
     /// Where and with how many threads.
@@ -34,7 +34,7 @@ pub struct ComputeArgs {
 /// The number format of the weights.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Numbers {
-    /// As the model's files have them.
+    /// What suits the model's files and the processor.
     Auto,
     /// 32 bits.
     F32,

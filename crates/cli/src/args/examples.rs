@@ -81,6 +81,12 @@ pub const MERGE: &str = "\
 Examples:
   tunewise merge --model models/my-model --adapter run --output models/my-model-tuned";
 
+/// Below `tunewise bench --help`.
+pub const BENCH: &str = "\
+Examples:
+  tunewise bench --model models/my-model
+  tunewise bench --model models/my-model --step 8x512 --dtype f32 --json";
+
 /// Below `tunewise recipe --help`.
 pub const RECIPE: &str = "\
 Examples:

@@ -2,6 +2,8 @@
 
 use serde::Serialize;
 
+use tunewise_model::Instructions;
+
 use crate::exit::Exit;
 use crate::machine::{caches, Cache, Memory, Processor};
 use crate::number::bytes;
@@ -13,6 +15,8 @@ struct Findings {
     system: String,
     device: &'static str,
     processor: Processor,
+    instructions: &'static str,
+    dtype: &'static str,
     threads: usize,
     memory_bytes: Memory,
     caches: Vec<Cache>,
@@ -28,6 +32,8 @@ pub fn run(form: Form) -> anyhow::Result<Exit> {
         system: format!("{} {}", std::env::consts::OS, std::env::consts::ARCH),
         device: "cpu",
         processor: Processor::here(),
+        instructions: Instructions::current().name(),
+        dtype: if Instructions::current().multiplies_bf16() { "bf16" } else { "f32" },
         threads: rayon::current_num_threads(),
         memory_bytes: Memory::here(),
         caches: caches(),
@@ -52,6 +58,13 @@ fn lines(findings: &Findings) -> Vec<(&'static str, String)> {
     if !processor.absent.is_empty() {
         lines.push(("absent", listed(&processor.absent)));
     }
+    lines.push((
+        "products",
+        format!(
+            "{}; `--dtype auto` computes a bf16 checkpoint in {} (`--instructions` forces others)",
+            findings.instructions, findings.dtype
+        ),
+    ));
     lines.push(("cores", processor.cores.to_string()));
     lines.push((
         "threads",

@@ -66,7 +66,7 @@ fn largest_change(adapter: &Adapter) -> anyhow::Result<f32> {
     let mut largest = 0f32;
     for path in adapter.paths() {
         let Some(pair) = adapter.pair(path) else { continue };
-        let change = (pair.b.matmul(&pair.a)? * pair.scale)?;
+        let change = (pair.b.tensor()?.matmul(&pair.a.tensor()?)? * pair.scale)?;
         largest = largest.max(change.abs()?.max_all()?.to_scalar()?);
     }
     Ok(largest)

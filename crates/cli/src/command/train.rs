@@ -1,6 +1,7 @@
 //! `tunewise train`: an adapter from a recipe.
 
 mod again;
+mod dry_run;
 mod first_row;
 mod progress;
 
@@ -32,6 +33,9 @@ pub fn run(args: &TrainArgs, form: Form) -> anyhow::Result<Exit> {
         ModelFolder::at(Path::new(model))?;
     }
     threads::set(recipe.threads)?;
+    if args.dry_run {
+        return dry_run::run(&recipe, form);
+    }
     interrupt::catch()?;
     let mut progress =
         Progress::new(recipe.is_explicit("logging_steps").then_some(recipe.logging_steps));
