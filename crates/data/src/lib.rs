@@ -47,6 +47,7 @@ pub mod tokenize;
 mod tokenizer;
 pub mod tree;
 mod twin;
+mod words;
 
 pub use error::DataError;
 pub use example::{Body, Example, Message, Role};

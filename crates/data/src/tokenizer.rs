@@ -10,6 +10,7 @@ use tokenizers::{AddedToken, Tokenizer};
 use crate::longest_text::most_bytes_per_token;
 use crate::render_problem::{LibraryError, RenderProblem};
 use crate::twin::Twin;
+use crate::words::Words;
 
 /// Tokens and where they stand.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -21,6 +22,12 @@ pub(crate) struct Encoded {
 }
 
 impl Encoded {
+    /// Appends a token and its byte range.
+    pub(crate) fn push(&mut self, id: u32, start: usize, end: usize) {
+        self.ids.push(id);
+        self.offsets.push((start, end));
+    }
+
     /// The number of tokens before the byte `at`; `None` where one lies across it.
     pub(crate) fn border(&self, at: usize) -> Option<usize> {
         let before = self.offsets.partition_point(|(start, _)| *start < at);
@@ -50,6 +57,8 @@ pub(crate) struct TextTokenizer {
     fuzzy: bool,
     twins: Mutex<Vec<Arc<Twin>>>,
     most_bytes_per_token: OnceLock<Option<usize>>,
+    /// Words met before; `None` where a word's tokens depend on what stands around it.
+    words: Option<Words>,
 }
 
 impl TextTokenizer {
@@ -86,6 +95,7 @@ impl TextTokenizer {
             fuzzy: false,
             twins: Mutex::new(Vec::new()),
             most_bytes_per_token: OnceLock::new(),
+            words: None,
         };
         tokenizer.add_special(special)?;
         Ok(tokenizer)
@@ -128,6 +138,7 @@ impl TextTokenizer {
         self.added = any_of(decoder.values().map(|token| token.content.as_str()))?;
         self.twins.get_mut().unwrap_or_else(PoisonError::into_inner).clear();
         self.most_bytes_per_token = OnceLock::new();
+        self.words = Words::of(&self.inner, self.added.as_ref());
         Ok(())
     }
 
@@ -175,9 +186,10 @@ impl TextTokenizer {
         text: &str,
         controls: Option<&[Range<usize>]>,
     ) -> Result<Encoded, RenderProblem> {
-        match controls {
-            None => encode(&self.inner, text),
-            Some(controls) => self.twin(text)?.encode(text, controls),
+        match (controls, &self.words) {
+            (None, Some(words)) => words.encode(&self.inner, text),
+            (None, None) => encode(&self.inner, text),
+            (Some(controls), _) => self.twin(text)?.encode(text, controls),
         }
     }
 
@@ -349,7 +361,9 @@ fn around(tokenizer: &Tokenizer) -> Result<(Vec<u32>, Vec<u32>), LibraryError> {
 }
 
 /// Matches the longest of those texts that starts first; `None` where there are none.
-fn any_of<'t>(texts: impl Iterator<Item = &'t str>) -> Result<Option<Regex>, regex::Error> {
+pub(crate) fn any_of<'t>(
+    texts: impl Iterator<Item = &'t str>,
+) -> Result<Option<Regex>, regex::Error> {
     let mut texts: Vec<&str> = texts.filter(|text| !text.is_empty()).collect();
     if texts.is_empty() {
         return Ok(None);
