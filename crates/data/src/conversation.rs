@@ -48,6 +48,21 @@ impl<'r> Conversation<'r> {
         messages: &[Message],
         tools: Option<&[Value]>,
     ) -> Conversation<'r> {
+        let roles = messages.iter().map(|message| message.role).collect();
+        let harmless: Option<Vec<TemplateValue>> =
+            messages.iter().map(|message| harmless_value(message, tokenizer, template)).collect();
+        if let (Some(messages), None) = (harmless, tools) {
+            let (with_null_content, tools, shield) = (None, None, None);
+            return Conversation {
+                tokenizer,
+                template,
+                roles,
+                messages,
+                with_null_content,
+                tools,
+                shield,
+            };
+        }
         let values: Vec<Value> = messages.iter().map(template_message).collect();
         let tools = tools.map(|tools| Value::Array(tools.to_vec()));
         let row: Vec<&Value> = values.iter().chain(tools.as_ref()).collect();
@@ -70,7 +85,7 @@ impl<'r> Conversation<'r> {
         Conversation {
             tokenizer,
             template,
-            roles: messages.iter().map(|message| message.role).collect(),
+            roles,
             messages: values.iter().map(ready).collect(),
             with_null_content: lacks_content
                 .then(|| messages.iter().zip(&values).map(null_content).collect()),
@@ -132,7 +147,7 @@ impl<'r> Conversation<'r> {
         generation_prompt: bool,
     ) -> Result<MarkedText, RenderProblem> {
         let attempt = |messages: &[TemplateValue]| {
-            self.template.render(&select(messages), self.tools.as_ref(), generation_prompt)
+            self.template.render(select(messages), self.tools.as_ref(), generation_prompt)
         };
         let rendering = match (attempt(&self.messages), &self.with_null_content) {
             // Some templates test `content is none`; where that fails too, the first error is the one to tell.
@@ -189,6 +204,20 @@ fn joined(text: MarkedText, tokens: Encoded) -> EncodedText {
     EncodedText { text: text.text, spans: text.spans, controls: text.controls, tokens }
 }
 
+/// A message of nothing but text, whose text needs no shield, as the template gets it; `None` for others.
+fn harmless_value(
+    message: &Message,
+    tokenizer: &TextTokenizer,
+    template: &ChatTemplate,
+) -> Option<TemplateValue> {
+    let content = message.content.as_deref().filter(|_| message.extra.is_empty())?;
+    let marked = template.marks().is_some_and(|marks| content.contains(marks));
+    (!marked && tokenizer.is_harmless(content)).then(|| {
+        let entries = [("role", message.role.name()), ("content", content)];
+        TemplateValue::from_pairs(entries.map(|(key, text)| (key, TemplateValue::from(text))))
+    })
+}
+
 /// A message as Hugging Face passes it: keys without a value left out, reasoning under every name.
 fn template_message(message: &Message) -> Value {
     let mut entries = Map::new();
@@ -235,5 +264,22 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn a_message_of_text_alone_reaches_the_template_as_any_other_does() {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/tiny-bytes");
+        let model = ModelText::from_folder(&folder).unwrap();
+        let model = model.with_template("{{ messages | tojson }}{{ messages[0] }}".into()).unwrap();
+        let text_alone = [Message::new(Role::User, "é\n"), Message::new(Role::Assistant, "")];
+        let mut others = text_alone.clone();
+        for message in &mut others {
+            // A key without a value is left out.
+            message.extra.insert("name".into(), Value::Null);
+        }
+        let text = |messages| model.conversation(messages, None).text(2).unwrap();
+        assert_eq!(text(&text_alone), text(&others));
+        let expected = "[{\"role\": \"user\", \"content\": \"é\\n\"}";
+        assert!(text(&text_alone).text.starts_with(expected));
     }
 }

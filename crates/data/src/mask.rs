@@ -3,6 +3,7 @@
 //! The prompt for a turn must be a token prefix of the row, and so must the turn as the last one of its conversation.
 //! Where the template breaks that, each turn gets a row of its own, made of its prompt and the turn.
 
+use std::borrow::Cow;
 use std::ops::Range;
 
 use crate::conversation::{Conversation, EncodedText};
@@ -19,9 +20,9 @@ const ANSWER: &str = "\u{EA51}\u{EA52}";
 pub(crate) struct EndOfTurn(pub Option<u32>);
 
 /// A turn of the assistant as the last one of its conversation.
-pub(crate) struct TurnRow {
+pub(crate) struct TurnRow<'w> {
     /// Prompt and turn; may go on after the turn.
-    pub row: EncodedText,
+    pub row: Cow<'w, EncodedText>,
     /// Tokens of the prompt.
     pub prompt: usize,
     /// Tokens up to the turn's end, the end-of-turn token included.
@@ -46,7 +47,7 @@ pub(crate) fn training_rows(
     for turn in &turns {
         rows.push(turn_row(conversation, &whole, *turn, end_of_turn)?);
     }
-    let fits = |row: &TurnRow| !row.joined && whole.tokens.ids.starts_with(row.ids());
+    let fits = |row: &TurnRow<'_>| !row.joined && whole.tokens.ids.starts_with(row.ids());
     let rows = if rows.iter().all(fits) {
         let mut supervised = vec![false; whole.tokens.ids.len()];
         for (turn, row) in turns.iter().zip(&rows) {
@@ -68,7 +69,7 @@ pub(crate) fn training_rows(
     }
 }
 
-impl TurnRow {
+impl TurnRow<'_> {
     /// The ids of prompt and turn.
     pub(crate) fn ids(&self) -> &[u32] {
         self.row.tokens.ids.get(..self.end).unwrap_or(&self.row.tokens.ids)
@@ -123,15 +124,15 @@ fn supervised_turns(
 ///
 /// # Errors
 /// [`RenderProblem::NoHeader`] where the prompt does not lead to the turn, and what the template or tokenizer says.
-pub(crate) fn turn_row(
+pub(crate) fn turn_row<'w>(
     conversation: &Conversation<'_>,
-    whole: &EncodedText,
+    whole: &'w EncodedText,
     turn: usize,
     end_of_turn: EndOfTurn,
-) -> Result<TurnRow, RenderProblem> {
+) -> Result<TurnRow<'w>, RenderProblem> {
     let row = match turn + 1 == conversation.len() {
-        true => whole.clone(),
-        false => conversation.encode_beside(conversation.text(turn + 1)?, whole)?,
+        true => Cow::Borrowed(whole),
+        false => Cow::Owned(conversation.encode_beside(conversation.text(turn + 1)?, whole)?),
     };
     let asked = conversation.roles().iter().take(turn).any(|role| *role == Role::User);
     let prompt = match conversation.prompt(turn) {
@@ -149,12 +150,12 @@ pub(crate) fn turn_row(
 }
 
 /// The turn behind the header that the template writes for it.
-fn opening_row(
+fn opening_row<'w>(
     conversation: &Conversation<'_>,
-    row: EncodedText,
+    row: Cow<'w, EncodedText>,
     turn: usize,
     end_of_turn: EndOfTurn,
-) -> Result<TurnRow, RenderProblem> {
+) -> Result<TurnRow<'w>, RenderProblem> {
     let no_header = RenderProblem::NoHeader { message: turn };
     let probe = conversation.text_with_answer(turn, ANSWER)?.text;
     let Some(header) = probe.rfind(ANSWER) else {
@@ -169,13 +170,13 @@ fn opening_row(
 }
 
 /// The prompt followed by the turn without its header, where the prompt says more than the header.
-fn joined_row(
+fn joined_row<'w>(
     conversation: &Conversation<'_>,
-    row: EncodedText,
+    row: Cow<'w, EncodedText>,
     prompt: EncodedText,
     turn: usize,
     end_of_turn: EndOfTurn,
-) -> Result<TurnRow, RenderProblem> {
+) -> Result<TurnRow<'w>, RenderProblem> {
     // The header is what the prompt has in common with a turn of other words.
     let probe = conversation.text_with_answer(turn, ANSWER)?.text;
     let header = common_prefix(&prompt.text, &probe);
@@ -191,6 +192,7 @@ fn joined_row(
     tokens.ids.extend(answer.ids);
     tokens.offsets.extend(answer.offsets.into_iter().map(|(a, b)| (a + base, b + base)));
     let row = EncodedText { text, spans: Vec::new(), controls: None, tokens };
+    let row = Cow::Owned(row);
     let end = turn_end(conversation, &row, start..row.tokens.ids.len(), end_of_turn);
     Ok(TurnRow { row, prompt: start, end, joined: true })
 }
@@ -257,10 +259,10 @@ fn is_blank(row: &EncodedText, at: usize) -> bool {
 /// A turn as a row that ends where the turn ends.
 fn separate_row(
     conversation: &Conversation<'_>,
-    turn: TurnRow,
+    turn: TurnRow<'_>,
     end_of_turn: EndOfTurn,
 ) -> Rendered {
-    let mut row = turn.row;
+    let mut row = turn.row.into_owned();
     let mut supervised = vec![false; row.tokens.ids.len()];
     let behind_prompt = row.tokens.offsets.get(turn.prompt).map_or(0, |(start, _)| *start);
     let mut spans = row.spans.clone();

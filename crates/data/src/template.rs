@@ -52,6 +52,7 @@ pub(crate) struct ChatTemplate {
     environment: Environment<'static>,
     marks: Option<[char; 2]>,
     source: String,
+    asks_for_none: bool,
     now: DateTime<Local>,
 }
 
@@ -104,7 +105,8 @@ impl ChatTemplate {
                 .add_filter(generation::FILTER, move |text: String| format!("{open}{text}{close}"));
         }
         environment.add_template_owned(NAME, rewritten)?;
-        Ok(ChatTemplate { environment, marks, source, now })
+        let asks_for_none = source.contains("none");
+        Ok(ChatTemplate { environment, marks, source, asks_for_none, now })
     }
 
     /// The two private-use letters that mark `generation` blocks on the way out, where the template has such blocks.
@@ -116,7 +118,7 @@ impl ChatTemplate {
 
     /// Whether the template tells `content: null` from a message without content.
     pub(crate) fn asks_for_none(&self) -> bool {
-        self.source.contains("none")
+        self.asks_for_none
     }
 
     /// The source as the model's author wrote it.
@@ -130,14 +132,15 @@ impl ChatTemplate {
     /// [`RenderProblem::Rejected`] for `raise_exception`, else what the template engine says.
     pub(crate) fn render(
         &self,
-        messages: &[Value],
+        messages: Vec<Value>,
         tools: Option<&Value>,
         add_generation_prompt: bool,
     ) -> Result<Rendering, RenderProblem> {
         let template = self.environment.get_template(NAME).map_err(problem)?;
+        let messages = Value::from(messages);
         let variables = || {
             context! {
-                messages => Value::from(messages.to_vec()),
+                messages => messages.clone(),
                 tools => tools.cloned().unwrap_or_else(|| Value::from(())),
                 documents => Value::from(()),
                 add_generation_prompt => add_generation_prompt,
@@ -229,7 +232,7 @@ mod tests {
         let template = ChatTemplate::compile(source, &variables, Local::now()).unwrap();
         let messages: Vec<Value> =
             messages.as_array().unwrap().iter().map(python::template_value).collect();
-        template.render(&messages, None, true)
+        template.render(messages, None, true)
     }
 
     #[test]

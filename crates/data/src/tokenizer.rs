@@ -12,6 +12,9 @@ use crate::render_problem::{LibraryError, RenderProblem};
 use crate::twin::Twin;
 use crate::words::Words;
 
+/// Names in every message that a template gets.
+const NAMES: [&str; 6] = ["role", "content", "system", "user", "assistant", "tool"];
+
 /// Tokens and where they stand.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Encoded {
@@ -52,6 +55,8 @@ pub(crate) struct TextTokenizer {
     /// Tokens at which the text is cut before anything else happens to it.
     cutting_ids: HashSet<u32>,
     literals: Option<Regex>,
+    /// Whether a control token has the name of a role or of a message's key.
+    names_are_literals: bool,
     added: Option<Regex>,
     /// Whether the normalizer may turn other text into a control token.
     fuzzy: bool,
@@ -91,6 +96,7 @@ impl TextTokenizer {
             special_ids: HashSet::new(),
             cutting_ids: HashSet::new(),
             literals: None,
+            names_are_literals: false,
             added: None,
             fuzzy: false,
             twins: Mutex::new(Vec::new()),
@@ -135,6 +141,8 @@ impl TextTokenizer {
             .collect();
         self.fuzzy = normalizes && special().any(|(_, token)| token.normalized);
         self.literals = any_of(special().map(|(_, token)| token.content.as_str()))?;
+        let is_literal = |name: &&str| self.literals.as_ref().is_some_and(|any| any.is_match(name));
+        self.names_are_literals = NAMES.iter().any(|name| is_literal(&name));
         self.added = any_of(decoder.values().map(|token| token.content.as_str()))?;
         self.twins.get_mut().unwrap_or_else(PoisonError::into_inner).clear();
         self.most_bytes_per_token = OnceLock::new();
@@ -145,6 +153,14 @@ impl TextTokenizer {
     /// Matches the text of any control token.
     pub(crate) fn literals(&self) -> Option<&Regex> {
         self.literals.as_ref()
+    }
+
+    /// Whether nothing in the text, or in a name that this crate gives to a template, could become a control token.
+    pub(crate) fn is_harmless(&self, text: &str) -> bool {
+        match &self.literals {
+            Some(literals) => !self.names_are_literals && !literals.is_match(text),
+            None => true,
+        }
     }
 
     /// Whether even a text without literals must say which control tokens it has.

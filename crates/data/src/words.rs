@@ -5,6 +5,7 @@
 //! word that was met before need not be tokenized again. Which tokens a word has, the library alone decides.
 
 use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::{PoisonError, RwLock};
 
 use regex::Regex;
@@ -29,9 +30,15 @@ const PATTERNS: [&str; 2] = [
 pub(crate) struct Words {
     /// Matches any added token.
     added: Option<Regex>,
-    ids: HashMap<String, u32>,
-    known: RwLock<HashMap<Box<str>, Box<[Token]>>>,
+    ids: TextMap<String, u32>,
+    known: RwLock<TextMap<Box<str>, Box<[Token]>>>,
 }
+
+type TextMap<K, V> = HashMap<K, V, BuildHasherDefault<TextHasher>>;
+
+/// A hash for short texts in a map of bounded size, which whoever writes the rows may slow down but not fill.
+#[derive(Default)]
+struct TextHasher(u64);
 
 /// A token and its bytes in its word.
 #[derive(Clone, Copy)]
@@ -39,6 +46,28 @@ struct Token {
     id: u32,
     start: u8,
     end: u8,
+}
+
+impl Hasher for TextHasher {
+    fn write(&mut self, bytes: &[u8]) {
+        let (words, rest) = bytes.as_chunks::<8>();
+        words.iter().for_each(|word| self.write_u64(u64::from_le_bytes(*word)));
+        let mut last = [0; 8];
+        last.iter_mut().zip(rest).for_each(|(to, from)| *to = *from);
+        self.write_u64(u64::from_le_bytes(last));
+    }
+
+    fn write_u8(&mut self, _: u8) {
+        // What a text's hash ends with tells texts in a sequence apart; here each is alone.
+    }
+
+    fn write_u64(&mut self, word: u64) {
+        self.0 = (self.0.rotate_left(5) ^ word).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    }
+
+    fn finish(&self) -> u64 {
+        self.0 ^ self.0 >> 32
+    }
 }
 
 impl Words {
@@ -60,7 +89,7 @@ impl Words {
         let alone =
             model.dropout.is_none() && keeps_words(&normalizer) && cuts_words(&pre_tokenizer);
         let tokens = decoder.len();
-        let ids: HashMap<String, u32> =
+        let ids: TextMap<String, u32> =
             decoder.into_iter().map(|(id, token)| (token.content, id)).collect();
         let told_apart = ids.len() == tokens;
         (alone && plain && of_one_kind && told_apart).then(|| Words {
