@@ -172,6 +172,29 @@ fn only_the_first_twenty_bad_rows_are_listed() {
 }
 
 #[test]
+fn of_very_many_bad_rows_the_first_thousand_are_listed_and_all_are_counted() {
+    let folder = Folder::new();
+    let file = folder.write("rows.jsonl", chat_rows(1) + &"{}\n".repeat(1005));
+    let found = words(["check", "--data", &file, "--json"]).expect_code(1).json();
+    let of_file = &found["files"][0];
+    assert_eq!(of_file["bad_rows"].as_array().unwrap().len(), 1000);
+    assert_eq!(of_file["bad_rows"][999]["line"], 1001);
+    assert_eq!((&found["bad_rows"], &of_file["bad_row_count"]), (&1005.into(), &1005.into()));
+    assert_eq!(of_file["skipped_row_count"], 0);
+}
+
+#[test]
+fn the_time_of_a_check_is_told_to_programs() {
+    let folder = Folder::new();
+    let file = folder.write("rows.jsonl", chat_rows(8));
+    let line = ["check", "--model", &tiny_model(), "--data", &file, "--json"];
+    let found = words(line).expect_code(0).json();
+    let figure = |key: &str| found["files"][0][key].as_f64().unwrap();
+    let rows = figure("seconds") * figure("rows_per_second");
+    assert!((rows - 8.0).abs() < 1e-6, "{rows}");
+}
+
+#[test]
 fn a_folder_is_checked_split_by_split_and_compressed_files_too() {
     let folder = Folder::new();
     folder.write("data/train.jsonl", chat_rows(5));

@@ -35,6 +35,7 @@ mod plain;
 pub mod problem;
 mod python;
 pub mod read;
+mod reader;
 pub mod render;
 pub mod render_problem;
 mod row;
@@ -52,10 +53,13 @@ mod words;
 pub use error::DataError;
 pub use example::{Body, Example, Message, Role};
 pub use format::{ColumnMap, RowFormat};
-pub use read::{read_file, BadRow, DataSet, OnBadRow, ReadOptions, Row, RowReader};
+pub use read::{read_file, BadRow, DataSet, OnBadRow, ReadOptions, Row};
+pub use reader::RowReader;
 pub use render::{RenderMode, Rendered, Renderer, TemplateKind, TrainOn};
 pub use render_problem::{ModelProblem, NothingSupervised, RenderProblem};
 pub use shuffle::shuffled;
 pub use splits::{find_splits, SplitFiles};
-pub use tokenize::{tokenize, ExcessLength, TokenExample, Tokenized};
+pub use tokenize::{
+    tokenize, tokenize_file, ExcessLength, TokenExample, Tokenization, Tokenized, TokenizedFile,
+};
 pub use tree::{lay_out, PackedBatch, PrefixSharing, Segment, Target};

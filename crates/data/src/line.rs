@@ -1,6 +1,9 @@
 //! The physical lines of a stream, bounded in memory.
 
 use std::io::{self, BufRead, Read};
+use std::ops::Range;
+
+use rayon::prelude::*;
 
 use crate::problem::RowProblem;
 
@@ -23,15 +26,48 @@ pub(crate) struct Lines<R> {
 /// A line, or what keeps it from being text, and its number counted from 1.
 pub(crate) type NumberedLine<'a> = (usize, Result<&'a str, RowProblem>);
 
+/// Lines that were read one after another.
+pub(crate) struct Batch {
+    text: String,
+    lines: Vec<(usize, Result<Range<usize>, RowProblem>)>,
+    /// The number of the last line that was read whole, counted from 1.
+    pub last: usize,
+    /// Whether the stream may go on behind them, or why it cannot be read on.
+    pub more: io::Result<bool>,
+}
+
+impl Batch {
+    /// The number of lines.
+    pub(crate) fn len(&self) -> usize {
+        self.lines.len()
+    }
+
+    /// The lines.
+    pub(crate) fn lines(&self) -> impl Iterator<Item = NumberedLine<'_>> {
+        self.lines.iter().map(|line| self.line(line))
+    }
+
+    /// The lines from the one at that place on, for all threads.
+    pub(crate) fn par_lines(
+        &self,
+        from: usize,
+    ) -> impl IndexedParallelIterator<Item = NumberedLine<'_>> {
+        self.lines.get(from..).unwrap_or_default().par_iter().map(|line| self.line(line))
+    }
+
+    fn line(
+        &self,
+        (number, place): &(usize, Result<Range<usize>, RowProblem>),
+    ) -> NumberedLine<'_> {
+        let text = |place: &Range<usize>| self.text.get(place.clone()).unwrap_or_default();
+        (*number, place.as_ref().map(text).map_err(Clone::clone))
+    }
+}
+
 impl<R: BufRead> Lines<R> {
     /// The lines of a stream, none longer than `limit` bytes.
     pub(crate) fn new(reader: R, limit: usize) -> Lines<R> {
         Lines { reader, limit, number: 0, buffer: Vec::new() }
-    }
-
-    /// The number of the last line begun, counted from 1.
-    pub(crate) fn number(&self) -> usize {
-        self.number
     }
 
     /// What the lines were read from.
@@ -43,7 +79,7 @@ impl<R: BufRead> Lines<R> {
     ///
     /// # Errors
     /// The stream's own; a line that is too long or not UTF-8 is passed and told in its place.
-    pub(crate) fn next_line(&mut self) -> io::Result<Option<NumberedLine<'_>>> {
+    fn next_line(&mut self) -> io::Result<Option<NumberedLine<'_>>> {
         loop {
             if !self.fill()? {
                 return Ok(None);
@@ -56,6 +92,25 @@ impl<R: BufRead> Lines<R> {
             }
         }
         Ok(Some((self.number, text(content(&self.buffer, self.number)))))
+    }
+
+    /// The next lines that are not blank, as many as come to `bytes` or a little more.
+    pub(crate) fn next_batch(&mut self, bytes: usize) -> Batch {
+        let mut batch = Batch { text: String::new(), lines: Vec::new(), last: 0, more: Ok(true) };
+        while batch.text.len() < bytes && batch.len() < bytes && matches!(batch.more, Ok(true)) {
+            batch.last = self.number;
+            match self.next_line() {
+                Ok(Some((number, Ok(line)))) => {
+                    let start = batch.text.len();
+                    batch.text.push_str(line);
+                    batch.lines.push((number, Ok(start..batch.text.len())));
+                }
+                Ok(Some((number, Err(problem)))) => batch.lines.push((number, Err(problem))),
+                Ok(None) => batch.more = Ok(false),
+                Err(source) => batch.more = Err(source),
+            }
+        }
+        batch
     }
 
     /// Whether there was another line; the buffer then holds it, or as much of it as tells that it is too long.

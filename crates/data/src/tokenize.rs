@@ -1,11 +1,20 @@
 //! A data set's rows as token sequences within a length limit, every one accounted for.
 
+use std::ops::ControlFlow;
 use std::path::Path;
 
+use rayon::prelude::*;
+
 use crate::error::DataError;
-use crate::read::DataSet;
+use crate::example::Example;
+use crate::format::RowFormat;
+use crate::read::{BadRow, DataSet, ReadOptions, Row};
+use crate::reader::RowReader;
 use crate::render::{Renderer, TrainOn};
 use crate::render_problem::{NothingSupervised, RenderProblem};
+
+/// Rows that are tokenized before the first of them that fails is looked for.
+const ROWS_AT_ONCE: usize = 1 << 12;
 
 /// A training row as tokens.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -64,6 +73,36 @@ impl Tokenized {
     }
 }
 
+/// What turns rows into token examples.
+#[derive(Clone, Copy)]
+pub struct Tokenization<'r> {
+    /// The model's template and tokenizer.
+    pub renderer: &'r Renderer,
+    /// The turns that are trained on.
+    pub train_on: TrainOn,
+    /// The longest example, in tokens.
+    pub max_length: usize,
+    /// What happens to a longer one.
+    pub strategy: ExcessLength,
+}
+
+/// The rows of a file as tokens, and what became of the others.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TokenizedFile {
+    /// The token examples.
+    pub tokenized: Tokenized,
+    /// The format of the rows.
+    pub format: RowFormat,
+    /// Lines that are not blank, good and bad.
+    pub rows_read: usize,
+    /// Bad rows that were skipped.
+    pub bad_rows: usize,
+    /// The row that the first token example is made of.
+    pub first: Option<Example>,
+    /// The SHA-256 of the file's bytes, in hexadecimal.
+    pub sha256: String,
+}
+
 /// The token examples of a data set, none longer than `max_length`.
 ///
 /// # Errors
@@ -76,53 +115,103 @@ pub fn tokenize(
     max_length: usize,
     strategy: ExcessLength,
 ) -> Result<Tokenized, DataError> {
-    let mut tokenized = Tokenized { rows: set.rows.len(), ..Tokenized::default() };
-    for row in &set.rows {
-        match renderer.check_length(&row.example, train_on, max_length) {
-            Err(_) if strategy == ExcessLength::Drop => {
-                tokenized.dropped.push(row.example.line);
-                continue;
-            }
-            Err(error) if strategy == ExcessLength::Raise => return Err(error.in_file(&set.path)),
-            // To be cut it must be tokenized: where its last token within the limit ends shows only then.
-            Ok(()) | Err(_) => {}
-        }
-        let examples = renderer
-            .encode_training(&row.example, train_on)
-            .map_err(|error| error.in_file(&set.path))?;
-        if examples.len() > 1 {
-            tokenized.split.push(row.example.line);
-        }
-        for example in examples {
-            tokenized.take(example, &set.path, max_length, strategy)?;
+    let tokenization = Tokenization { renderer, train_on, max_length, strategy };
+    let mut tokenized = Tokenized::default();
+    for rows in set.rows.chunks(ROWS_AT_ONCE) {
+        let rows = rows.par_iter();
+        let made: Vec<Made> = rows.map(|row| tokenization.examples_of(&row.example)).collect();
+        for made in made {
+            tokenized.take(made.map_err(|error| error.in_file(&set.path))?);
         }
     }
     Ok(tokenized)
 }
 
-impl Tokenized {
-    fn take(
-        &mut self,
-        mut example: TokenExample,
-        path: &Path,
-        max_length: usize,
-        strategy: ExcessLength,
-    ) -> Result<(), DataError> {
+/// The token examples of a file, whose rows are forgotten as soon as they are tokens.
+///
+/// # Errors
+/// As [`read_file`](crate::read_file) and [`tokenize`]; of several faults, the one that comes first in the file.
+pub fn tokenize_file(
+    tokenization: Tokenization<'_>,
+    path: &Path,
+    options: &ReadOptions,
+) -> Result<TokenizedFile, DataError> {
+    let mut reader = RowReader::open(path, options)?;
+    let mut tokenized = Tokenized::default();
+    let mut first = None;
+    let mut bad_rows = 0;
+    let work = |row: Row| {
+        let examples = tokenization.examples_of(&row.example)?;
+        Ok((row.example, examples))
+    };
+    reader.for_each(work, |row| {
+        match row {
+            Ok(made) => {
+                let (example, made) = made.map_err(|error: DataError| error.in_file(path))?;
+                tokenized.take(made);
+                if !tokenized.examples.is_empty() {
+                    first.get_or_insert(example);
+                }
+            }
+            Err(error) => {
+                BadRow::skipped(error, options.on_bad_row)?;
+                bad_rows += 1;
+            }
+        }
+        Ok::<_, DataError>(ControlFlow::Continue(()))
+    })?;
+    let rows_read = reader.rows_read();
+    let (format, sha256) = reader.finish(bad_rows)?;
+    Ok(TokenizedFile { tokenized, format, rows_read, bad_rows, first, sha256 })
+}
+
+/// What a row became: examples within the limit, with what the limit did.
+#[derive(Default)]
+struct RowTokens {
+    line: usize,
+    examples: Vec<TokenExample>,
+    truncated: usize,
+    dropped: usize,
+}
+
+type Made = Result<RowTokens, DataError>;
+
+impl Tokenization<'_> {
+    fn examples_of(&self, row: &Example) -> Made {
+        let mut made = RowTokens { line: row.line, ..RowTokens::default() };
+        match self.renderer.check_length(row, self.train_on, self.max_length) {
+            Err(_) if self.strategy == ExcessLength::Drop => {
+                made.dropped = 1;
+                return Ok(made);
+            }
+            Err(error) if self.strategy == ExcessLength::Raise => return Err(error),
+            // To be cut it must be tokenized: where its last token within the limit ends shows only then.
+            Ok(()) | Err(_) => {}
+        }
+        for mut example in self.renderer.encode_training(row, self.train_on)? {
+            // They are kept until training ends.
+            example.ids.shrink_to_fit();
+            example.supervised.shrink_to_fit();
+            self.fit(example, &mut made).map_err(|problem| DataError::Render {
+                path: None,
+                line: row.line,
+                problem: Box::new(problem),
+            })?;
+        }
+        Ok(made)
+    }
+
+    fn fit(&self, mut example: TokenExample, made: &mut RowTokens) -> Result<(), RenderProblem> {
+        let Tokenization { max_length, strategy, .. } = *self;
         let tokens = example.ids.len();
-        let line = example.line;
-        let fail = |problem| DataError::Render {
-            path: Some(path.to_path_buf()),
-            line,
-            problem: Box::new(problem),
-        };
         if tokens <= max_length {
-            self.examples.push(example);
+            made.examples.push(example);
             return Ok(());
         }
         match strategy {
-            ExcessLength::Raise => Err(fail(RenderProblem::TooLong { tokens, max_length })),
+            ExcessLength::Raise => Err(RenderProblem::TooLong { tokens, max_length }),
             ExcessLength::Drop => {
-                self.dropped.push(line);
+                made.dropped += 1;
                 Ok(())
             }
             ExcessLength::Truncate => {
@@ -130,14 +219,26 @@ impl Tokenized {
                 let first = first.unwrap_or(tokens);
                 if first >= max_length {
                     let why = NothingSupervised::Truncated { first, max_length };
-                    return Err(fail(RenderProblem::NothingSupervised(why)));
+                    return Err(RenderProblem::NothingSupervised(why));
                 }
                 example.ids.truncate(max_length);
                 example.supervised.truncate(max_length);
-                self.truncated += 1;
-                self.examples.push(example);
+                made.truncated += 1;
+                made.examples.push(example);
                 Ok(())
             }
         }
+    }
+}
+
+impl Tokenized {
+    fn take(&mut self, row: RowTokens) {
+        self.rows += 1;
+        if row.examples.len() + row.dropped > 1 {
+            self.split.push(row.line);
+        }
+        self.truncated += row.truncated;
+        self.dropped.extend(std::iter::repeat_n(row.line, row.dropped));
+        self.examples.extend(row.examples);
     }
 }

@@ -4,8 +4,8 @@ use std::path::Path;
 
 use chrono::{DateTime, Local};
 use tunewise_data::{
-    find_splits, read_file, tokenize, Body, ColumnMap, DataSet, Example, ReadOptions, Renderer,
-    TokenExample, Tokenized,
+    find_splits, tokenize_file, ColumnMap, DataError, Example, ReadOptions, RenderProblem,
+    Renderer, TokenExample, Tokenization, TokenizedFile,
 };
 use tunewise_model::ModelConfig;
 
@@ -49,17 +49,18 @@ impl Rows {
         let renderer = Renderer::from_folder(model)?.at_time(clock);
         renderer.notes().iter().for_each(|note| observer(Event::Notice(note)));
         let mut split = |path: &Path| -> Result<(Split, Option<Example>)> {
-            let set = read_file(path, &read_options(recipe))?;
-            check_built(&set)?;
-            let strategy = recipe.excess_length_strategy.into();
-            let tokenized =
-                tokenize(&renderer, &set, recipe.train_on.into(), max_length, strategy)?;
-            check_vocabulary(path, &tokenized.examples, config.vocab_size)?;
-            let file = accounted(&set, &tokenized);
+            let tokenization = Tokenization {
+                renderer: &renderer,
+                train_on: recipe.train_on.into(),
+                max_length,
+                strategy: recipe.excess_length_strategy.into(),
+            };
+            let read = tokenize_file(tokenization, path, &read_options(recipe));
+            let read = read.map_err(|error| not_built(path, error))?;
+            check_vocabulary(path, &read.tokenized.examples, config.vocab_size)?;
+            let file = accounted(path, &read);
             observer(Event::Notice(&told(&file)));
-            let first = tokenized.examples.first().map(|first| first.line);
-            let first = set.rows.into_iter().find(|row| Some(row.example.line) == first);
-            Ok((Split { rows: tokenized.examples, file }, first.map(|row| row.example)))
+            Ok((Split { rows: read.tokenized.examples, file }, read.first))
         };
         let (train, first) = split(&files.train)?;
         let valid = files.valid.as_deref().map(&mut split).transpose()?.map(|(valid, _)| valid);
@@ -126,15 +127,16 @@ fn show_first(
     Ok(())
 }
 
-fn accounted(set: &DataSet, tokenized: &Tokenized) -> DataFile {
+fn accounted(path: &Path, read: &TokenizedFile) -> DataFile {
+    let tokenized = &read.tokenized;
     let made = tokenized.examples.len() + tokenized.dropped.len();
     let split = tokenized.split.len();
     DataFile {
-        path: set.path.display().to_string(),
-        sha256: set.sha256.clone(),
-        format: set.format.name().to_owned(),
-        rows_read: set.rows_read,
-        bad_rows: set.bad_rows.len(),
+        path: path.display().to_string(),
+        sha256: read.sha256.clone(),
+        format: read.format.name().to_owned(),
+        rows_read: read.rows_read,
+        bad_rows: read.bad_rows,
         split,
         split_into: split + made.saturating_sub(tokenized.rows),
         truncated: tokenized.truncated,
@@ -180,15 +182,19 @@ fn read_options(recipe: &Recipe) -> ReadOptions {
     }
 }
 
-fn check_built(set: &DataSet) -> Result<()> {
-    let preference = |body: &Body| matches!(body, Body::Preference { .. });
-    match set.rows.iter().find(|row| preference(&row.example.body)) {
-        None => Ok(()),
-        Some(row) => Err(TrainError::NotBuilt {
-            place: format!("{}:{}", set.path.display(), row.example.line),
-            what: "training on preference rows".into(),
-            instead: Some("write the chosen answers as `messages` rows".into()),
-        }),
+/// The error, which for a preference row says that training on such rows is not built.
+fn not_built(path: &Path, error: DataError) -> TrainError {
+    match error {
+        DataError::Render { line, problem, .. }
+            if matches!(*problem, RenderProblem::Preference) =>
+        {
+            TrainError::NotBuilt {
+                place: format!("{}:{line}", path.display()),
+                what: "training on preference rows".into(),
+                instead: Some("write the chosen answers as `messages` rows".into()),
+            }
+        }
+        error => error.into(),
     }
 }
 
@@ -215,6 +221,8 @@ fn max_length(recipe: &Recipe, context: usize) -> Result<usize> {
 
 #[cfg(test)]
 mod tests {
+    use tunewise_data::{RowFormat, TokenExample, Tokenized};
+
     use super::*;
 
     #[test]
@@ -249,15 +257,15 @@ mod tests {
             split: vec![2],
             ..Tokenized::default()
         };
-        let set = DataSet {
-            path: "a.jsonl".into(),
-            format: tunewise_data::RowFormat::Messages,
-            rows: Vec::new(),
+        let read = TokenizedFile {
+            tokenized,
+            format: RowFormat::Messages,
             rows_read: 3,
-            bad_rows: Vec::new(),
+            bad_rows: 0,
+            first: None,
             sha256: String::new(),
         };
-        let file = accounted(&set, &tokenized);
+        let file = accounted(Path::new("a.jsonl"), &read);
         assert_eq!((file.split, file.split_into, file.dropped, file.rows), (1, 3, 2, 3));
         // Three rows, one of which became three: five, of which two were dropped.
         assert_eq!(file.rows_read - file.split + file.split_into - file.dropped, file.rows);

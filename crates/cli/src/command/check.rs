@@ -1,5 +1,6 @@
 //! `tunewise check`: what is in a data file, and which rows would fail.
 
+mod faults;
 mod lengths;
 mod survey;
 
@@ -7,7 +8,7 @@ use std::fmt::Display;
 use std::path::{Path, PathBuf};
 
 use serde_json::{json, Value};
-use tunewise_data::{find_splits, BadRow, ExcessLength};
+use tunewise_data::{find_splits, ExcessLength};
 
 use crate::args::CheckArgs;
 use crate::exit::Exit;
@@ -16,7 +17,8 @@ use crate::model_folder::ModelFolder;
 use crate::number::{counted, grouped};
 use crate::output::{self, Form};
 use crate::threads;
-use survey::{FaultKind, Survey, Tokens};
+use faults::{FaultKind, Faults};
+use survey::{Survey, Tokens};
 
 /// Bad rows that are told one by one; further ones are counted.
 const TOLD: usize = 20;
@@ -41,8 +43,8 @@ pub fn run(args: &CheckArgs, form: Form) -> anyhow::Result<Exit> {
     let sum = |count: fn(&Survey) -> usize| surveys.iter().map(count).sum::<usize>();
     let found = Found {
         rows: sum(|survey| survey.rows),
-        bad: sum(|survey| survey.bad.len()),
-        skipped: sum(|survey| survey.skipped.len()),
+        bad: sum(|survey| survey.bad.count()),
+        skipped: sum(|survey| survey.skipped.count()),
     };
     let files: Vec<Value> = surveys.iter().map(Survey::to_json).collect();
     form.json(&json!({
@@ -93,7 +95,6 @@ fn useless(surveys: &[Survey]) -> Vec<String> {
 
 /// What to do about the faults that there are.
 fn advice(surveys: &[Survey], strategy: ExcessLength) -> String {
-    let faults = || surveys.iter().flat_map(|survey| &survey.bad);
     let unreadable =
         "mend the unreadable rows, or train with `--on-bad-row skip`, which leaves them out";
     let too_long = match strategy {
@@ -108,7 +109,7 @@ fn advice(surveys: &[Survey], strategy: ExcessLength) -> String {
         (FaultKind::TooLong, too_long),
         (FaultKind::Untrainable, untrainable),
     ];
-    let there = kinds.iter().filter(|(kind, _)| faults().any(|fault| fault.kind == *kind));
+    let there = kinds.iter().filter(|(kind, _)| surveys.iter().any(|survey| survey.bad.has(*kind)));
     let mut advice: Vec<&str> = there.map(|(_, what)| *what).collect();
     if surveys.iter().any(|survey| survey.useless.is_some() && survey.rows > 0) {
         advice.push("check without `--on-bad-row` and `--excess-length-strategy` to see why");
@@ -170,30 +171,25 @@ fn print(survey: &Survey, form: Form) -> anyhow::Result<()> {
             form.text(format_args!("  {name:<18}{}", grouped(count)))?;
         }
     }
-    if !survey.skipped.is_empty() {
-        print_rows(&path, "rows left out", survey.skipped.iter().collect(), form)?;
+    if survey.skipped.count() > 0 {
+        print_rows(&path, "rows left out", &survey.skipped, form)?;
     }
-    print_rows(&path, "rows that fail", survey.bad.iter().map(|bad| &bad.row).collect(), form)
+    print_rows(&path, "rows that fail", &survey.bad, form)
 }
 
 /// Prints how many rows there are, and the first of them with their reasons.
-fn print_rows(
-    path: &impl Display,
-    name: &str,
-    rows: Vec<&BadRow>,
-    form: Form,
-) -> anyhow::Result<()> {
-    form.text(format_args!("  {name:<18}{}", grouped(rows.len())))?;
+fn print_rows(path: &impl Display, name: &str, rows: &Faults, form: Form) -> anyhow::Result<()> {
+    form.text(format_args!("  {name:<18}{}", grouped(rows.count())))?;
     let mut last_hint = None;
-    for row in rows.iter().take(TOLD) {
+    for row in rows.first().iter().take(TOLD) {
         form.text(format_args!("  `{path}:{}`: {}", row.line, row.message))?;
         if !row.hint.is_empty() && last_hint != Some(&row.hint) {
             form.text(format_args!("    hint: {}", row.hint))?;
         }
         last_hint = Some(&row.hint);
     }
-    if rows.len() > TOLD {
-        form.text(format_args!("  … and {} more", grouped(rows.len() - TOLD)))?;
+    if rows.count() > TOLD {
+        form.text(format_args!("  … and {} more", grouped(rows.count() - TOLD)))?;
     }
     Ok(())
 }

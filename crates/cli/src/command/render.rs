@@ -1,5 +1,7 @@
 //! `tunewise render`: exactly what the model sees of a row.
 
+use std::ops::ControlFlow;
+
 use anstyle::{AnsiColor, Style};
 use serde_json::{json, Value};
 use tunewise_data::{DataError, OnBadRow, RenderMode, Rendered, Renderer, Row, RowReader};
@@ -22,24 +24,29 @@ pub fn run(args: &RenderArgs, form: Form) -> anyhow::Result<Exit> {
     let marks = Marks::for_output();
     let mut printed = 0;
     let mut skipped = 0;
-    for row in reader.by_ref() {
-        let row = match row {
-            Ok(row) if args.line.is_none_or(|line| line == row.example.line) => row,
-            Ok(_) => continue,
-            Err(error) if passes(args, &error, options.on_bad_row) => {
-                skipped += 1;
-                continue;
+    let work = |row: Row| {
+        let line = row.example.line;
+        let asked = args.line.is_none_or(|asked| asked == line);
+        asked.then(|| rendered(args, &renderer, &row).map(|rows| (line, rows)))
+    };
+    reader.for_each(work, |row| -> anyhow::Result<ControlFlow<()>> {
+        match row {
+            Ok(None) => {}
+            Ok(Some(row)) => {
+                let (line, rows) = row?;
+                for rendered in rows {
+                    print(line, &rendered, &marks, form)?;
+                }
+                printed += 1;
+                if args.line.is_some() {
+                    return Ok(ControlFlow::Break(()));
+                }
             }
+            Err(error) if passes(args, &error, options.on_bad_row) => skipped += 1,
             Err(error) => return Err(error.into()),
-        };
-        for rendered in rendered(args, &renderer, &row)? {
-            print(row.example.line, &rendered, &marks, form)?;
         }
-        printed += 1;
-        if args.line.is_some() {
-            break;
-        }
-    }
+        Ok(ControlFlow::Continue(()))
+    })?;
     if skipped > 0 && args.line.is_none() {
         output::warn(format_args!("{} skipped", counted(skipped, "bad row")));
     }

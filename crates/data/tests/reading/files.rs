@@ -2,12 +2,14 @@
 
 use std::fs;
 use std::io::Write;
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
 use flate2::write::GzEncoder;
 use flate2::Compression;
 use tunewise_data::{
-    find_splits, read_file, BadRow, DataError, ReadOptions, RowFormat, RowReader, SplitFiles,
+    find_splits, read_file, BadRow, DataError, Example, ReadOptions, Row, RowFormat, RowReader,
+    SplitFiles,
 };
 
 use crate::folder::*;
@@ -138,11 +140,66 @@ fn the_first_good_row_settles_the_format_of_the_file() {
 fn a_reader_goes_on_after_a_bad_row() {
     let path = Folder::new();
     let path = (path.write("train.jsonl", "{\"text\": \"a\"}\noops\n{\"text\": \"b\"}\n"), path);
-    let rows: Vec<Option<usize>> = RowReader::open(&path.0, &answers())
-        .unwrap()
-        .map(|row| row.ok().map(|row| row.example.line))
-        .collect();
+    let mut rows = Vec::new();
+    let mut reader = RowReader::open(&path.0, &answers()).unwrap();
+    reader
+        .for_each(
+            |row| row.example.line,
+            |line| {
+                rows.push(line.ok());
+                Ok::<_, DataError>(ControlFlow::Continue(()))
+            },
+        )
+        .unwrap();
     assert_eq!(rows, [Some(1), None, Some(3)]);
+}
+
+#[test]
+fn a_reader_ends_where_it_is_told_to() {
+    let folder = Folder::new();
+    let path = folder.write("train.jsonl", format!("{ANSWERED}\n").repeat(3));
+    let mut lines = Vec::new();
+    let mut reader = RowReader::open(&path, &answers()).unwrap();
+    let take = |line: Result<usize, DataError>| {
+        lines.push(line?);
+        Ok::<_, DataError>(match lines.len() {
+            2 => ControlFlow::Break(()),
+            _ => ControlFlow::Continue(()),
+        })
+    };
+    reader.for_each(|row| row.example.line, take).unwrap();
+    assert_eq!(lines, [1, 2]);
+}
+
+#[test]
+fn rows_come_in_order_from_any_number_of_threads_and_faults_stay_in_their_place() {
+    let folder = Folder::new();
+    // Several batches, with bad rows before the first good one and among the others.
+    let row = |row: usize| match row {
+        0 | 1 | 5000 => "{}\n".to_owned(),
+        _ => format!("{{\"text\": \"{row} {}\"}}\n", "x".repeat(row % 400)),
+    };
+    let path = folder.write("train.jsonl", (0..9000).map(row).collect::<String>());
+    let lines = |threads: usize| {
+        let mut lines = Vec::new();
+        let mut reader = RowReader::open(&path, &answers()).unwrap();
+        let mut take = |row: Result<Row, DataError>| {
+            lines.push(row.map(|row| row.example).map_err(|error| error.to_string()));
+            Ok::<_, DataError>(ControlFlow::Continue(()))
+        };
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+        pool.install(|| reader.for_each(|row| row, &mut take)).unwrap();
+        lines
+    };
+    let serial = lines(1);
+    assert_eq!(serial, lines(4));
+    let bad: Vec<usize> = (0..serial.len()).filter(|at| serial[*at].is_err()).collect();
+    assert_eq!((serial.len(), bad), (9000, vec![0, 1, 5000]));
+    let numbered = |(at, row): (usize, &Result<Example, String>)| match row {
+        Ok(row) => row.line == at + 1,
+        Err(told) => told.contains(&format!(":{}`", at + 1)),
+    };
+    assert!(serial.iter().enumerate().all(numbered));
 }
 
 #[test]

@@ -1,5 +1,8 @@
 use super::*;
-use tunewise_data::{read_file, tokenize, DataSet, ExcessLength, ReadOptions, TrainOn};
+use tunewise_data::{
+    read_file, tokenize, tokenize_file, DataError, DataSet, ExcessLength, OnBadRow, ReadOptions,
+    Tokenization, TrainOn,
+};
 
 fn set(lines: &[Value]) -> (tempfile::TempDir, DataSet) {
     let folder = tempfile::tempdir().unwrap();
@@ -118,4 +121,68 @@ fn a_long_row_within_the_limit_is_kept_whole() {
     let found = tokenize(&renderer, &set, TrainOn::All, 4 << 20, ExcessLength::Raise).unwrap();
     assert_eq!(found.examples.len(), 1);
     assert!(found.tokens() > 1 << 18, "{}", found.tokens());
+}
+
+#[test]
+fn a_file_has_the_tokens_of_its_rows_for_any_number_of_threads() {
+    // Enough for several batches; some rows hold literals, and some are beyond the limit.
+    let answer = |index: usize| match index % 7 {
+        0 => format!("<|im_end|> {index}"),
+        1 => "long ".repeat(60),
+        _ => format!("Answer {index}, and what follows from it."),
+    };
+    let lines: Vec<Value> = (0..8000).map(|index| row(&answer(index))).collect();
+    let (_folder, set) = set(&lines);
+    let renderer = renderer("tiny-bytes");
+    let (train_on, max_length, strategy) = (TrainOn::All, 99, ExcessLength::Drop);
+    let tokenization = Tokenization { renderer: &renderer, train_on, max_length, strategy };
+    let options = ReadOptions { require_answer: true, ..ReadOptions::default() };
+    let made = |threads: usize| {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+        pool.install(|| tokenize_file(tokenization, &set.path, &options)).unwrap()
+    };
+    let serial = made(1);
+    assert_eq!(serial, made(4));
+    assert_eq!(
+        serial.tokenized,
+        tokenize(&renderer, &set, train_on, max_length, strategy).unwrap()
+    );
+    assert_eq!(
+        (serial.tokenized.rows, serial.rows_read, &serial.sha256),
+        (8000, 8000, &set.sha256)
+    );
+    assert!(!serial.tokenized.dropped.is_empty());
+    let first = serial.tokenized.examples[0].line;
+    assert_eq!(serial.first.as_ref(), Some(&set.rows[first - 1].example));
+    let mut one_by_one = Vec::new();
+    for row in &set.rows {
+        one_by_one.extend(renderer.encode_training(&row.example, train_on).unwrap());
+    }
+    one_by_one.retain(|example| example.ids.len() <= max_length);
+    assert_eq!(serial.tokenized.examples, one_by_one);
+}
+
+#[test]
+fn the_first_fault_of_a_file_is_told_whatever_its_kind() {
+    let (_folder, set) = set(&[row("$"), row(&"$".repeat(99)), row("$")]);
+    let text = std::fs::read_to_string(&set.path).unwrap();
+    let renderer = renderer("tiny-bytes");
+    let fault = |text: String, on_bad_row| {
+        std::fs::write(&set.path, text).unwrap();
+        let (train_on, strategy) = (TrainOn::All, ExcessLength::Raise);
+        let tokenization =
+            Tokenization { renderer: &renderer, train_on, max_length: SHORT, strategy };
+        let options = ReadOptions { require_answer: true, on_bad_row, ..ReadOptions::default() };
+        tokenize_file(tokenization, &set.path, &options).unwrap_err()
+    };
+    let line = |error: DataError| match error {
+        DataError::Row { line, .. } => (line, "row"),
+        DataError::Render { line, path: Some(_), .. } => (line, "tokens"),
+        other => panic!("{other}"),
+    };
+    assert_eq!(line(fault(format!("{text}oops\n"), OnBadRow::Fail)), (2, "tokens"));
+    assert_eq!(line(fault(format!("oops\n{text}"), OnBadRow::Fail)), (1, "row"));
+    assert_eq!(line(fault(format!("oops\n{text}"), OnBadRow::Skip)), (3, "tokens"));
+    let none = fault("oops\n\n".into(), OnBadRow::Skip);
+    assert!(matches!(none, DataError::NoRows { skipped: 1, .. }));
 }

@@ -1,5 +1,7 @@
 //! How long the rows of a file are, in tokens.
 
+use std::collections::BTreeMap;
+
 use serde_json::{json, Value};
 
 use crate::number::grouped;
@@ -11,37 +13,63 @@ const WIDTH: usize = 32;
 const SHARES: [(&str, f64); 5] =
     [("p50", 0.5), ("p90", 0.9), ("p95", 0.95), ("p99", 0.99), ("max", 1.0)];
 
-/// The lengths of a file's training rows; never of none.
-#[derive(Debug, Clone, PartialEq)]
+/// The lengths of a file's training rows.
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Lengths {
-    sorted: Vec<usize>,
+    /// How many rows there are of each length: as many numbers as there are lengths, however long the file.
+    rows: BTreeMap<usize, usize>,
     supervised: usize,
     max_length: usize,
 }
 
 impl Lengths {
-    /// The lengths of rows, with their supervised tokens in all; `None` where there is no row.
-    pub fn new(mut lengths: Vec<usize>, supervised: usize, max_length: usize) -> Option<Lengths> {
-        lengths.sort_unstable();
-        (!lengths.is_empty()).then_some(Lengths { sorted: lengths, supervised, max_length })
+    /// No lengths yet, against that limit.
+    pub fn against(max_length: usize) -> Lengths {
+        Lengths { max_length, ..Lengths::default() }
+    }
+
+    /// Counts a row of that length, with its supervised tokens.
+    pub fn add(&mut self, length: usize, supervised: usize) {
+        *self.rows.entry(length).or_default() += 1;
+        self.supervised += supervised;
+    }
+
+    /// Whether no row was counted.
+    pub fn is_empty(&self) -> bool {
+        self.rows.is_empty()
+    }
+
+    /// The rows that the limit allows.
+    pub fn within_limit(&self) -> usize {
+        self.rows.range(..=self.max_length).map(|(_, count)| count).sum()
+    }
+
+    fn row_count(&self) -> usize {
+        self.rows.values().sum()
     }
 
     fn tokens(&self) -> usize {
-        self.sorted.iter().sum()
+        self.rows.iter().map(|(length, count)| length * count).sum()
     }
 
     /// The smallest length that at least this share of the rows does not exceed.
     fn quantile(&self, share: f64) -> usize {
-        let rank = (share * self.sorted.len() as f64).ceil() as usize;
-        self.sorted.get(rank.saturating_sub(1)).or(self.sorted.last()).copied().unwrap_or(0)
+        let rank = (share * self.row_count() as f64).ceil() as usize;
+        let mut below = 0;
+        let reaches = |(_, count): &(&usize, &usize)| {
+            below += **count;
+            below >= rank
+        };
+        let found = self.rows.iter().find(reaches).or(self.rows.last_key_value());
+        found.map_or(0, |(length, _)| *length)
     }
 
     fn shortest(&self) -> usize {
-        self.sorted.first().copied().unwrap_or(0)
+        self.rows.first_key_value().map_or(0, |(length, _)| *length)
     }
 
     fn over_limit(&self) -> usize {
-        self.sorted.iter().filter(|length| **length > self.max_length).count()
+        self.row_count() - self.within_limit()
     }
 
     /// The figures and the histogram, line by line.
@@ -99,8 +127,7 @@ impl Lengths {
 
     /// Rows of a length from `from` up to, but not, `to`.
     fn count(&self, from: usize, to: usize) -> usize {
-        let below = |bound: usize| self.sorted.partition_point(|length| *length < bound);
-        below(to) - below(from)
+        self.rows.range(from..to).map(|(_, count)| count).sum()
     }
 
     /// The figures for programs.
@@ -112,7 +139,7 @@ impl Lengths {
         json!({
             "total": self.tokens(),
             "supervised": self.supervised,
-            "training_rows": self.sorted.len(),
+            "training_rows": self.row_count(),
             "per_row": quantiles,
             "max_length": self.max_length,
             "over_max_length": self.over_limit(),
@@ -124,17 +151,23 @@ impl Lengths {
 mod tests {
     use super::*;
 
+    fn of(rows: impl IntoIterator<Item = usize>, max_length: usize) -> Lengths {
+        let mut lengths = Lengths::against(max_length);
+        rows.into_iter().for_each(|length| lengths.add(length, 1));
+        lengths
+    }
+
     #[test]
     fn quantiles_are_lengths_that_occur() {
-        let lengths = Lengths::new((1..=100).rev().collect(), 50, 98).unwrap();
+        let lengths = of((1..=100).rev(), 98);
         assert_eq!(SHARES.map(|(_, share)| lengths.quantile(share)), [50, 90, 95, 99, 100]);
         assert_eq!(lengths.over_limit(), 2);
-        assert_eq!(Lengths::new(Vec::new(), 0, 1), None);
+        assert!(Lengths::against(1).is_empty() && !lengths.is_empty());
     }
 
     #[test]
     fn the_histogram_counts_every_row_once() {
-        let lengths = Lengths::new(vec![10, 10, 10, 11, 18, 25], 0, 100).unwrap();
+        let lengths = of([10, 10, 10, 11, 18, 25], 100);
         let counts: Vec<usize> =
             (0..8).map(|bar| lengths.count(10 + 2 * bar, 12 + 2 * bar)).collect();
         assert_eq!(counts, [4, 0, 0, 0, 1, 0, 0, 1]);
@@ -146,6 +179,6 @@ mod tests {
 
     #[test]
     fn rows_of_one_length_need_no_histogram() {
-        assert_eq!(Lengths::new(vec![7, 7], 3, 7).unwrap().histogram(), Vec::<String>::new());
+        assert_eq!(of([7, 7], 7).histogram(), Vec::<String>::new());
     }
 }

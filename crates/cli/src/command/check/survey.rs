@@ -1,14 +1,16 @@
 //! One file, read to its end whatever its rows are like.
 
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
+use std::time::Instant;
 
-use rayon::prelude::*;
 use serde_json::{json, Value};
 use tunewise_data::{
     BadRow, DataError, ExcessLength, NothingSupervised, OnBadRow, ReadOptions, RenderProblem,
     Renderer, Row, RowFormat, RowReader, TokenExample, TrainOn,
 };
 
+use super::faults::{Fault, FaultKind, Faults};
 use super::lengths::Lengths;
 use crate::number::counted;
 
@@ -35,34 +37,17 @@ pub struct Survey {
     /// Rows read, good and bad.
     pub rows: usize,
     /// The rows that would fail, by line.
-    pub bad: Vec<Fault>,
+    pub bad: Faults,
     /// The unreadable rows that would be left out, by line.
-    pub skipped: Vec<BadRow>,
+    pub skipped: Faults,
     /// What the length limit would do.
     pub excess: Excess,
     /// Why the file as a whole is of no use.
     pub useless: Option<String>,
     /// How long the rows are; `None` where they were not tokenized.
     pub lengths: Option<Lengths>,
-}
-
-/// A row that would fail.
-pub struct Fault {
-    /// Where and why.
-    pub row: BadRow,
-    /// What would help.
-    pub kind: FaultKind,
-}
-
-/// What is wrong with a row, by what helps.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum FaultKind {
-    /// It cannot be read.
-    Unreadable,
-    /// It is beyond the length limit.
-    TooLong,
-    /// It cannot be rendered, or nothing in it is trained on.
-    Untrainable,
+    /// The time that reading and tokenizing took, in seconds.
+    pub seconds: f64,
 }
 
 /// Training rows that the length limit leaves out or cuts.
@@ -95,62 +80,67 @@ impl Survey {
         options: &ReadOptions,
         tokens: Option<&Tokens>,
     ) -> anyhow::Result<Survey> {
-        let mut reader = RowReader::open(path, options)?;
-        let mut rows = Vec::new();
-        let mut unreadable = Vec::new();
-        for row in reader.by_ref() {
-            match row {
-                Ok(row) => rows.push(row),
-                Err(error) => unreadable.push(bad_row(&error).ok_or(error)?),
-            }
-        }
+        let begin = Instant::now();
         let mut survey = Survey {
             path: path.to_owned(),
-            format: reader.format(),
-            rows: reader.rows_read(),
-            bad: Vec::new(),
-            skipped: Vec::new(),
+            format: None,
+            rows: 0,
+            bad: Faults::default(),
+            skipped: Faults::default(),
             excess: Excess::default(),
             useless: None,
-            lengths: None,
+            lengths: tokens.map(|tokens| Lengths::against(tokens.max_length)),
+            seconds: 0.0,
         };
-        match options.on_bad_row {
-            OnBadRow::Skip => survey.skipped = unreadable,
-            OnBadRow::Fail => {
-                let fault = |row| Fault { row, kind: FaultKind::Unreadable };
-                survey.bad.extend(unreadable.into_iter().map(fault));
+        let mut readable = 0;
+        let mut reader = RowReader::open(path, options)?;
+        let work = |row: Row| tokens.map(|tokens| tokens.count_row(&row));
+        reader.for_each(work, |row| -> anyhow::Result<ControlFlow<()>> {
+            match row {
+                Ok(counts) => {
+                    readable += 1;
+                    counts.into_iter().for_each(|counts| survey.count(counts));
+                }
+                Err(error) => survey.unreadable(error, options.on_bad_row)?,
             }
-        }
-        let used = match tokens {
-            Some(tokens) => survey.count(&rows, tokens),
-            None => rows.len(),
-        };
+            Ok(ControlFlow::Continue(()))
+        })?;
+        survey.format = reader.format();
+        survey.rows = reader.rows_read();
+        let within = survey.lengths.as_ref().map(Lengths::within_limit);
+        let used = within.map_or(readable, |within| within + survey.excess.truncated);
+        survey.lengths = survey.lengths.filter(|lengths| !lengths.is_empty());
         survey.useless = survey.uselessness(used);
+        survey.seconds = begin.elapsed().as_secs_f64();
         Ok(survey)
     }
 
-    /// Tokenizes the rows; returns how many training rows they come to within the limit.
-    fn count(&mut self, rows: &[Row], tokens: &Tokens) -> usize {
-        let counted: Vec<Counts> = rows.par_iter().map(|row| tokens.count_row(row)).collect();
-        let mut lengths = Vec::new();
-        let mut supervised = 0;
-        for row in counted {
-            self.bad.extend(row.bad);
-            self.excess.dropped += row.excess.dropped;
-            self.excess.truncated += row.excess.truncated;
-            supervised += row.lengths.iter().map(|(_, supervised)| supervised).sum::<usize>();
-            lengths.extend(row.lengths.iter().map(|(length, _)| *length));
+    fn unreadable(&mut self, error: DataError, on_bad_row: OnBadRow) -> anyhow::Result<()> {
+        let row = bad_row(&error).ok_or(error)?;
+        let faults = match on_bad_row {
+            OnBadRow::Skip => &mut self.skipped,
+            OnBadRow::Fail => &mut self.bad,
+        };
+        faults.add(Fault { row, kind: FaultKind::Unreadable });
+        Ok(())
+    }
+
+    fn count(&mut self, counts: Counts) {
+        counts.bad.into_iter().for_each(|fault| self.bad.add(fault));
+        self.excess.dropped += counts.excess.dropped;
+        self.excess.truncated += counts.excess.truncated;
+        if let Some(lengths) = &mut self.lengths {
+            counts
+                .lengths
+                .iter()
+                .for_each(|(length, supervised)| lengths.add(*length, *supervised));
         }
-        self.bad.sort_by_key(|fault| fault.row.line);
-        let within = lengths.iter().filter(|length| **length <= tokens.max_length).count();
-        self.lengths = Lengths::new(lengths, supervised, tokens.max_length);
-        within + self.excess.truncated
     }
 
     /// Why nothing is left of the file, where no row fails and none is used either.
     fn uselessness(&self, used: usize) -> Option<String> {
         let why = match (used, self.rows) {
-            _ if used > 0 || !self.bad.is_empty() => return None,
+            _ if used > 0 || self.bad.count() > 0 => return None,
             (_, 0) => "holds no rows, expected at least one".to_owned(),
             (_, rows) => format!(
                 "{} read, none of them left to train on, expected at least one",
@@ -160,16 +150,18 @@ impl Survey {
         Some(why)
     }
 
-    /// The survey for programs.
+    /// The survey for programs; of the rows that fail, the first thousand.
     pub fn to_json(&self) -> Value {
-        let row =
-            |row: &BadRow| json!({ "line": row.line, "message": row.message, "hint": row.hint });
         json!({
             "path": self.path,
             "format": self.format.map(|format| format.to_string()),
             "rows": self.rows,
-            "bad_rows": self.bad.iter().map(|fault| row(&fault.row)).collect::<Vec<_>>(),
-            "skipped_rows": self.skipped.iter().map(row).collect::<Vec<_>>(),
+            "seconds": self.seconds,
+            "rows_per_second": self.rows as f64 / self.seconds,
+            "bad_rows": self.bad.to_json(),
+            "bad_row_count": self.bad.count(),
+            "skipped_rows": self.skipped.to_json(),
+            "skipped_row_count": self.skipped.count(),
             "dropped": self.excess.dropped,
             "truncated": self.excess.truncated,
             "error": self.useless,
