@@ -18,9 +18,9 @@ use crate::buffer::Buffer;
 use crate::op::lanes::{sum, LANES};
 
 /// Tokens whose queries are worked on at a time.
-const QUERIES: usize = 64;
+pub(super) const QUERIES: usize = 64;
 /// Keys at a time.
-const KEYS: usize = 128;
+pub(super) const KEYS: usize = 128;
 /// Rows below which scores are dot products: turning the keys for a product would cost more.
 const FEW_ROWS: usize = 8;
 
@@ -36,7 +36,7 @@ pub struct Heads {
 }
 
 impl Heads {
-    fn shared(&self) -> usize {
+    pub(super) fn shared(&self) -> usize {
         self.queries / self.groups
     }
 
@@ -69,24 +69,24 @@ pub struct Asking<'a> {
 }
 
 /// A block of one group's queries.
-struct Block<'r, 'a> {
-    asking: &'r Asking<'a>,
-    group: usize,
+pub(super) struct Block<'r, 'a> {
+    pub(super) asking: &'r Asking<'a>,
+    pub(super) group: usize,
     /// Among the queries of `asking`.
-    queries: Range<usize>,
+    pub(super) queries: Range<usize>,
 }
 
 /// Some keys of a piece and how many of them each query sees.
-struct Keys<'a> {
-    keys: Rows<'a>,
-    values: Rows<'a>,
+pub(super) struct Keys<'a> {
+    pub(super) keys: Rows<'a>,
+    pub(super) values: Rows<'a>,
     /// Keys that the first query of the block sees, and one more each further query; `None` where all see all.
-    seen_by_first: Option<isize>,
+    pub(super) seen_by_first: Option<isize>,
 }
 
 impl<'a> Block<'_, 'a> {
     /// The blocks of keys that a query of this block sees.
-    fn keys(&self, heads: Heads) -> impl Iterator<Item = Keys<'a>> + '_ {
+    pub(super) fn keys(&self, heads: Heads) -> impl Iterator<Item = Keys<'a>> + '_ {
         let last = self.asking.pieces.len().saturating_sub(1);
         self.asking.pieces.iter().enumerate().flat_map(move |(index, piece)| {
             let own = index == last;
@@ -113,7 +113,7 @@ impl<'a> Block<'_, 'a> {
     }
 }
 
-fn blocks<'r, 'a>(asking: &'r [Asking<'a>], heads: Heads) -> Vec<Block<'r, 'a>> {
+pub(super) fn blocks<'r, 'a>(asking: &'r [Asking<'a>], heads: Heads) -> Vec<Block<'r, 'a>> {
     let of = |asking: &'r Asking<'a>| {
         (0..asking.count).step_by(QUERIES).flat_map(move |first| {
             let queries = first..(first + QUERIES).min(asking.count);
@@ -125,26 +125,26 @@ fn blocks<'r, 'a>(asking: &'r [Asking<'a>], heads: Heads) -> Vec<Block<'r, 'a>> 
 
 /// A thread's blocks of numbers.
 #[derive(Default)]
-struct Scratch {
-    queries: Buffer,
-    grads: Buffer,
-    scores: Buffer,
-    d_scores: Buffer,
-    sums: Buffer,
-    d_keys: Buffer,
-    d_values: Buffer,
-    rows: Buffer,
+pub(super) struct Scratch {
+    pub(super) queries: Buffer,
+    pub(super) grads: Buffer,
+    pub(super) scores: Buffer,
+    pub(super) d_scores: Buffer,
+    pub(super) sums: Buffer,
+    pub(super) d_keys: Buffer,
+    pub(super) d_values: Buffer,
+    pub(super) rows: Buffer,
 }
 
 thread_local! {
-    static SCRATCH: RefCell<Scratch> = RefCell::default();
+    pub(super) static SCRATCH: RefCell<Scratch> = RefCell::default();
 }
 
 /// Rows that several threads write, each its own.
 #[derive(Clone, Copy)]
-struct Shared {
-    data: *mut f32,
-    stride: usize,
+pub(super) struct Shared {
+    pub(super) data: *mut f32,
+    pub(super) stride: usize,
 }
 
 // SAFETY: the blocks of an attention write disjoint numbers, and the buffer outlives them.
@@ -156,13 +156,13 @@ impl Shared {
     /// # Safety
     /// The row is within the buffer, and no other thread reads or writes these columns of it.
     #[allow(clippy::mut_from_ref)]
-    unsafe fn columns(&self, row: usize, first: usize, width: usize) -> &mut [f32] {
+    pub(super) unsafe fn columns(&self, row: usize, first: usize, width: usize) -> &mut [f32] {
         // SAFETY: the caller's promise.
         unsafe { std::slice::from_raw_parts_mut(self.data.add(row * self.stride + first), width) }
     }
 }
 
-fn check(asking: &[Asking<'_>], rows: usize, heads: Heads) {
+pub(super) fn check(asking: &[Asking<'_>], rows: usize, heads: Heads) {
     let mut end = 0;
     for asking in asking {
         assert!(asking.first >= end, "attention: runs of queries overlap");
@@ -202,7 +202,7 @@ pub fn forward(
 }
 
 /// Runs every block, those of one token at once by the thread that is there.
-fn run<B: Send>(blocks: Vec<B>, work: impl Fn(B) + Sync + Send) {
+pub(super) fn run<B: Send>(blocks: Vec<B>, work: impl Fn(B) + Sync + Send) {
     if blocks.len() < 2 {
         blocks.into_iter().for_each(work);
     } else {
@@ -211,14 +211,17 @@ fn run<B: Send>(blocks: Vec<B>, work: impl Fn(B) + Sync + Send) {
 }
 
 /// The rows of a block lie head by head, and in each head query by query.
-fn block_rows(block: &Block<'_, '_>, heads: Heads) -> impl Iterator<Item = (usize, usize)> {
+pub(super) fn block_rows(
+    block: &Block<'_, '_>,
+    heads: Heads,
+) -> impl Iterator<Item = (usize, usize)> {
     let first = block.asking.first + block.queries.start;
     let (count, shared, group) = (block.queries.len(), heads.shared(), block.group);
     (0..shared)
         .flat_map(move |head| (0..count).map(move |query| (first + query, group * shared + head)))
 }
 
-fn copy_rows<'s>(
+pub(super) fn copy_rows<'s>(
     from: Rows<'_>,
     block: &Block<'_, '_>,
     heads: Heads,
@@ -275,7 +278,7 @@ fn forward_block(
 }
 
 /// Writes the dot product of each query with each key.
-fn write_scores(scores: &mut [f32], queries: Rows<'_>, keys: Rows<'_>) {
+pub(super) fn write_scores(scores: &mut [f32], queries: Rows<'_>, keys: Rows<'_>) {
     if queries.rows < FEW_ROWS {
         dots(scores, queries, keys);
     } else {
@@ -301,7 +304,14 @@ fn gather(sums: &mut [f32], weights: Rows<'_>, values: Rows<'_>) {
     );
 }
 
-fn product(out: &mut [f32], m: usize, n: usize, left: Left<'_>, right: Right<'_>, start: Start) {
+pub(super) fn product(
+    out: &mut [f32],
+    m: usize,
+    n: usize,
+    left: Left<'_>,
+    right: Right<'_>,
+    start: Start,
+) {
     let terms = [Term { left, right }];
     multiply_alone(out, n, m, &[Part { column: 0, columns: n, terms: &terms }], start);
 }
@@ -335,7 +345,7 @@ struct State<'a> {
 
 /// Keys that a row sees of `count`, its query being the `query`-th of the block.
 #[inline(always)]
-fn visible(seen_by_first: Option<isize>, query: usize, count: usize) -> usize {
+pub(super) fn visible(seen_by_first: Option<isize>, query: usize, count: usize) -> usize {
     match seen_by_first {
         Some(seen) => (seen + query as isize).clamp(0, count as isize) as usize,
         None => count,
@@ -382,267 +392,6 @@ vectorized! {
                 for x in &mut state.sums[index * state.width..][..state.width] {
                     *x *= shrink;
                 }
-            }
-        }
-    }
-}
-
-/// What the backward reads of the forward.
-#[derive(Clone, Copy)]
-pub struct Saved<'a> {
-    /// Queries (T, H·R).
-    pub q: Rows<'a>,
-    /// What was gathered (T, H·R).
-    pub out: Rows<'a>,
-    /// (T, H).
-    pub log_sums: &'a [f32],
-}
-
-/// A segment's keys and who attends to them.
-pub struct Answering<'r, 'a> {
-    /// The first key's row in the gradient.
-    pub first: usize,
-    /// Keys and values.
-    pub piece: Piece<'a>,
-    /// The runs of queries that see the keys; only `own` sees them causally.
-    pub asking: Vec<&'r Asking<'a>>,
-    /// The index in `asking` of the segment's own queries.
-    pub own: usize,
-}
-
-/// Writes the gradients of queries, keys and values.
-///
-/// Shapes: `grad` (T, H·R); `d_qkv` (T, (H + 2G)·R), queries before keys before values; `dots` (T, H), scratch.
-pub fn backward(
-    saved: Saved<'_>,
-    asking: &[Asking<'_>],
-    answering: &[Answering<'_, '_>],
-    heads: Heads,
-    grad: Rows<'_>,
-    d_qkv: &mut [f32],
-    dots: &mut [f32],
-) {
-    let stride = (heads.queries + 2 * heads.groups) * heads.width;
-    let rows = saved.q.rows;
-    assert!(d_qkv.len() >= rows * stride && saved.log_sums.len() >= rows * heads.queries);
-    assert!(grad.rows == rows && saved.out.rows == rows);
-    check(asking, rows, heads);
-    let d_qkv = Shared { data: d_qkv.as_mut_ptr(), stride };
-    row_dots(&mut dots[..rows * heads.queries], saved.out, grad, heads);
-    let pass = Backward { saved, grad, heads, dots, d_qkv };
-    run(blocks(asking, heads), |block| {
-        SCRATCH.with_borrow_mut(|scratch| pass.queries(&block, scratch));
-    });
-    let mut key_blocks = Vec::new();
-    for answering in answering {
-        assert!(
-            answering.first + answering.piece.keys.rows <= rows,
-            "attention: keys beyond the last row"
-        );
-        for first in (0..answering.piece.keys.rows).step_by(KEYS) {
-            key_blocks.extend((0..heads.groups).map(|group| (answering, first, group)));
-        }
-    }
-    run(key_blocks, |(answering, first, group)| {
-        SCRATCH.with_borrow_mut(|scratch| pass.keys(answering, first, group, scratch));
-    });
-}
-
-/// Writes `Σ out · grad` of every row and head.
-fn row_dots(dots: &mut [f32], out: Rows<'_>, grad: Rows<'_>, heads: Heads) {
-    dots.par_chunks_mut(heads.queries).enumerate().for_each(|(row, dots)| {
-        dot_heads(dots, out.row(row), grad.row(row), heads.width);
-    });
-}
-
-vectorized! {
-    fn dot_heads(dots: &mut [f32], a: &[f32], b: &[f32], width: usize) -> () {
-        for (dot, (a, b)) in dots.iter_mut().zip(a.chunks(width).zip(b.chunks(width))) {
-            *dot = sum(a.chunks(LANES).zip(b.chunks(LANES)), |(a, b), sums: &mut [f32; LANES]| {
-                for ((a, b), sum) in a.iter().zip(b).zip(sums) {
-                    *sum = multiply_add::<FMA>(*a, *b, *sum);
-                }
-            });
-        }
-    }
-}
-
-#[derive(Clone, Copy)]
-struct Backward<'a> {
-    saved: Saved<'a>,
-    grad: Rows<'a>,
-    heads: Heads,
-    dots: &'a [f32],
-    d_qkv: Shared,
-}
-
-/// A block's queries, their gradients, and what each row's softmax is known by.
-struct BlockRows<'s> {
-    queries: Rows<'s>,
-    grads: Rows<'s>,
-    log_sums: &'s [f32],
-    dots: &'s [f32],
-}
-
-impl Backward<'_> {
-    /// Copies what a block's rows need side by side.
-    fn block_rows<'s>(
-        &self,
-        block: &Block<'_, '_>,
-        queries: &'s mut Buffer,
-        grads: &'s mut Buffer,
-        rows: &'s mut Buffer,
-    ) -> BlockRows<'s> {
-        let heads = self.heads;
-        let count = heads.shared() * block.queries.len();
-        let (log_sums, dots) = rows.sized(2 * count).split_at_mut(count);
-        for (((row, head), log_sum), dot) in
-            block_rows(block, heads).zip(log_sums.iter_mut()).zip(dots.iter_mut())
-        {
-            let at = row * heads.queries + head;
-            (*log_sum, *dot) = (self.saved.log_sums[at], self.dots[at]);
-        }
-        BlockRows {
-            queries: Rows::dense(
-                copy_rows(self.saved.q, block, heads, queries),
-                count,
-                heads.width,
-            ),
-            grads: Rows::dense(copy_rows(self.grad, block, heads, grads), count, heads.width),
-            log_sums,
-            dots,
-        }
-    }
-
-    fn queries(&self, block: &Block<'_, '_>, scratch: &mut Scratch) {
-        let (heads, width) = (self.heads, self.heads.width);
-        let Scratch { queries, grads, scores, d_scores, sums, rows, .. } = scratch;
-        let of_block = self.block_rows(block, queries, grads, rows);
-        let count = of_block.queries.rows;
-        let d_queries = sums.zeroed(count * width);
-        for keys in block.keys(heads) {
-            let (_, d_scores) =
-                self.weights(&of_block, &keys, block.queries.len(), scores, d_scores);
-            product(
-                d_queries,
-                count,
-                width,
-                Left::Rows(d_scores),
-                Right::Rows(keys.keys),
-                Start::Present,
-            );
-        }
-        for ((row, head), d_query) in block_rows(block, heads).zip(d_queries.chunks(width)) {
-            // SAFETY: a block has its own queries and heads, and `check` has seen that their rows are there.
-            unsafe { self.d_qkv.columns(row, head * width, width) }.copy_from_slice(d_query);
-        }
-    }
-
-    fn keys(
-        &self,
-        answering: &Answering<'_, '_>,
-        first: usize,
-        group: usize,
-        scratch: &mut Scratch,
-    ) {
-        let (heads, width) = (self.heads, self.heads.width);
-        let count = KEYS.min(answering.piece.keys.rows - first);
-        let keys = answering.piece.keys.columns(group * width, width).slice(first, count);
-        let values = answering.piece.values.columns(group * width, width).slice(first, count);
-        let Scratch { queries, grads, scores, d_scores, d_keys, d_values, rows, .. } = scratch;
-        let (d_keys, d_values) = (d_keys.zeroed(count * width), d_values.zeroed(count * width));
-        for (index, asking) in answering.asking.iter().enumerate() {
-            let own = index == answering.own;
-            // Queries before the first key of their own segment do not see it.
-            let begin = if own { first / QUERIES * QUERIES } else { 0 };
-            for start in (begin..asking.count).step_by(QUERIES) {
-                let block =
-                    Block { asking, group, queries: start..(start + QUERIES).min(asking.count) };
-                let of_block = self.block_rows(&block, queries, grads, rows);
-                let seen_by_first = own.then_some(start as isize + 1 - first as isize);
-                let some = Keys { keys, values, seen_by_first };
-                let (weights, d_scores) =
-                    self.weights(&of_block, &some, block.queries.len(), scores, d_scores);
-                product(
-                    d_values,
-                    count,
-                    width,
-                    Left::Columns(weights),
-                    Right::Rows(of_block.grads),
-                    Start::Present,
-                );
-                product(
-                    d_keys,
-                    count,
-                    width,
-                    Left::Columns(d_scores),
-                    Right::Rows(of_block.queries),
-                    Start::Present,
-                );
-            }
-        }
-        let (key_column, value_column) =
-            ((heads.queries + group) * width, (heads.queries + heads.groups + group) * width);
-        for (index, (d_key, d_value)) in
-            d_keys.chunks(width).zip(d_values.chunks(width)).enumerate()
-        {
-            let row = answering.first + first + index;
-            // SAFETY: a block of keys has its own rows and group, and `backward` has seen that they are there.
-            unsafe {
-                self.d_qkv.columns(row, key_column, width).copy_from_slice(d_key);
-                self.d_qkv.columns(row, value_column, width).copy_from_slice(d_value);
-            }
-        }
-    }
-
-    /// The softmax weights of a block's rows over some keys, and the gradients of their scores.
-    fn weights<'s>(
-        &self,
-        rows: &BlockRows<'_>,
-        keys: &Keys<'_>,
-        queries: usize,
-        scores: &'s mut Buffer,
-        d_scores: &'s mut Buffer,
-    ) -> (Rows<'s>, Rows<'s>) {
-        let (m, n) = (rows.queries.rows, keys.keys.rows);
-        let weights = scores.sized(m * n);
-        write_scores(weights, rows.queries, keys.keys);
-        let d_scores = d_scores.sized(m * n);
-        write_scores(d_scores, rows.grads, keys.values);
-        slopes(
-            weights,
-            d_scores,
-            n,
-            queries,
-            keys.seen_by_first,
-            self.heads.scale(),
-            rows.log_sums,
-            rows.dots,
-        );
-        (Rows::dense(weights, m, n), Rows::dense(d_scores, m, n))
-    }
-}
-
-vectorized! {
-    /// Scores become weights w, and gradients dw of weights become those of scores: ds = w · (dw − Σ w·dw) / √R.
-    fn slopes(
-        scores: &mut [f32],
-        d_scores: &mut [f32],
-        count: usize,
-        queries: usize,
-        seen_by_first: Option<isize>,
-        scale: f32,
-        log_sums: &[f32],
-        dots: &[f32],
-    ) -> () {
-        let rows = scores.chunks_mut(count).zip(d_scores.chunks_mut(count)).zip(log_sums.iter().zip(dots));
-        for (index, ((row, d_row), (log_sum, dot))) in rows.enumerate() {
-            let seen = visible(seen_by_first, index % queries, count);
-            row[seen..].fill(0.0);
-            d_row[seen..].fill(0.0);
-            for (x, d) in row[..seen].iter_mut().zip(&mut d_row[..seen]) {
-                *x = exp::<FMA>(multiply_add::<FMA>(*x, scale, -log_sum));
-                *d = *x * (*d - dot) * scale;
             }
         }
     }

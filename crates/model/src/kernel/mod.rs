@@ -1,6 +1,7 @@
 //! The innermost loops, compiled for each instruction set, and the only home of `unsafe` code.
 
 pub mod attention;
+pub mod attention_backward;
 pub mod ceiling;
 pub(crate) mod exp;
 mod gather;

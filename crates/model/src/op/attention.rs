@@ -3,7 +3,8 @@
 //! Source: Vaswani et al. 2017, equation 1, with grouped key/value heads (Ainslie et al. 2023).
 //! Shapes: T tokens, H query heads, G key/value heads, R width of a head.
 
-use crate::kernel::attention::{self, Answering, Asking, Heads, Piece, Saved};
+use crate::kernel::attention::{self, Asking, Heads, Piece};
+use crate::kernel::attention_backward::{self, Answering, Saved};
 use crate::kernel::view::Rows;
 use crate::tree::TokenTree;
 
@@ -46,7 +47,7 @@ pub fn backward(
     let out = Rows::dense(trace.out, tokens, width);
     let saved = Saved { q: queries(qkv, heads), out, log_sums: trace.log_sums };
     let grad = Rows::dense(grad, tokens, width);
-    attention::backward(saved, &asking, &answering, heads, grad, d_qkv, dots);
+    attention_backward::backward(saved, &asking, &answering, heads, grad, d_qkv, dots);
 }
 
 fn rows<'a>(qkv: &'a [f32], tree: &TokenTree, heads: Heads) -> Rows<'a> {
