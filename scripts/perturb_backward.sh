@@ -27,19 +27,21 @@ perturb() {
     cp "$copy/kept" "$file"
 }
 
-perturb 'RMSNorm' op/rms_norm.rs '.broadcast_mul(&inverse)?' '.affine(1.01, 0.0)?.broadcast_mul(&inverse)?'
-perturb 'RMSNorm, the mean term' op/rms_norm.rs 'inverse.powf(3.0)?)?' '(inverse.powf(3.0)? * 1.01)?)?'
-perturb 'RoPE' op/rope.rs 'turn(grad, &rotation.cos, &rotation.sin.neg()?)' 'turn(&(grad * 1.01)?, &rotation.cos, &rotation.sin.neg()?)'
-perturb 'SwiGLU, gate' op/swiglu.rs 'Ok((grad.mul(up)?.mul(&slope)?' 'Ok(((grad.mul(up)?.mul(&slope)? * 1.01)?'
-perturb 'SwiGLU, up' op/swiglu.rs 'grad.mul(&silu)?))' '(grad.mul(&silu)? * 1.01)?))'
-perturb 'attention, queries and keys' op/attention.rs 'broadcast_sub(&mean)?)? * scale)?' 'broadcast_sub(&mean)?)? * (scale * 1.01))?'
-perturb 'attention, keys' op/attention.rs 'd_scores.t()?.matmul(&q)?' '(d_scores.t()?.matmul(&q)? * 1.01)?'
-perturb 'attention, values' op/attention.rs 'weights.t()?.matmul(&grad)?' '(weights.t()?.matmul(&grad)? * 1.01)?'
-perturb 'cross-entropy' op/cross_entropy.rs 'softmax_last_dim(logits)?' 'softmax_last_dim(&(logits * 1.01)?)?'
-perturb 'linear, input' linear.rs 'let d_x = frozen_product(grad, &self.weight)?;' 'let d_x = (frozen_product(grad, &self.weight)? * 1.01)?;'
-perturb 'LoRA, A' linear.rs 'd_low.t()?.matmul(&x)?' '(d_low.t()?.matmul(&x)? * 1.01)?'
-perturb 'LoRA, B' linear.rs '(grad.t()?.matmul(&low)? * pair.scale)' '(grad.t()?.matmul(&low)? * (pair.scale * 1.01))'
-perturb 'LoRA, input' linear.rs 'Ok((d_x + self.dropped(&through, pass)?)?)' 'Ok((d_x + (self.dropped(&through, pass)? * 1.01)?)?)'
-perturb 'residual around attention' block.rs 'Ok((d_middle + d_input)?)' 'Ok(((d_middle * 1.01)? + d_input)?)'
-perturb 'residual around the MLP' block.rs 'Ok((grad + rms_norm' 'Ok(((grad * 1.01)? + rms_norm'
+perturb 'RMSNorm' op/rms_norm.rs '*d_x += d_normed * weight * inverse' '*d_x += 1.01 * d_normed * weight * inverse'
+perturb 'RMSNorm, the mean term' op/rms_norm.rs '- x * along' '- 1.01 * x * along'
+perturb 'RoPE' op/rope.rs 'rotation, -1.0)' 'rotation, -1.01)'
+perturb 'SwiGLU, gate' op/swiglu.rs '*d_gate = grad' '*d_gate = 1.01 * grad'
+perturb 'SwiGLU, up' op/swiglu.rs '*d_up = grad' '*d_up = 1.01 * grad'
+perturb 'attention, scores' kernel/attention_backward.rs '*d = *x * (*d - dot)' '*d = 1.01 * *x * (*d - dot)'
+perturb 'attention, queries' kernel/attention_backward.rs '.copy_from_slice(d_query)' '.iter_mut().zip(d_query).for_each(|(a, b)| *a = 1.01 * *b)'
+perturb 'attention, keys' kernel/attention_backward.rs '.copy_from_slice(d_key)' '.iter_mut().zip(d_key).for_each(|(a, b)| *a = 1.01 * *b)'
+perturb 'attention, values' kernel/attention_backward.rs '.copy_from_slice(d_value)' '.iter_mut().zip(d_value).for_each(|(a, b)| *a = 1.01 * *b)'
+perturb 'cross-entropy' op/cross_entropy.rs 'pull(logits, row.largest, target.weight' 'pull(logits, row.largest, 1.01 * target.weight'
+scaled='.iter_mut().for_each(|x| *x *= 1.01);'
+perturb 'linear, input' layers.rs 'packed, d_x, start);' "packed, d_x, start); d_x$scaled"
+perturb 'LoRA, A' layers.rs '.path()))?, d_low, x);' ".path()))?, d_low, x); gradients.of(&a_key(place.layer.path()))?$scaled"
+perturb 'LoRA, B' layers.rs '.path()))?, grad, low);' ".path()))?, grad, low); gradients.of(&b_key(place.layer.path()))?$scaled"
+perturb 'LoRA, low rank' layers.rs 'scale_columns(d_low, ranks, &places);' "scale_columns(d_low, ranks, &places); d_low$scaled"
+perturb 'residual around attention' block.rs 'place(d_output, width, pass.chosen, d_x);' "place(d_output, width, pass.chosen, d_x); d_x$scaled"
+perturb 'residual around the MLP' block.rs 'rms_norm::backward(middle' "grad$scaled rms_norm::backward(middle"
 exit $missed
