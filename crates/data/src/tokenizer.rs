@@ -142,7 +142,7 @@ impl TextTokenizer {
         self.fuzzy = normalizes && special().any(|(_, token)| token.normalized);
         self.literals = any_of(special().map(|(_, token)| token.content.as_str()))?;
         let is_literal = |name: &&str| self.literals.as_ref().is_some_and(|any| any.is_match(name));
-        self.names_are_literals = NAMES.iter().any(|name| is_literal(&name));
+        self.names_are_literals = NAMES.iter().any(is_literal);
         self.added = any_of(decoder.values().map(|token| token.content.as_str()))?;
         self.twins.get_mut().unwrap_or_else(PoisonError::into_inner).clear();
         self.most_bytes_per_token = OnceLock::new();

@@ -131,7 +131,7 @@ impl Panels {
 /// The number of a step in a pair.
 #[inline(always)]
 pub(crate) fn widen(pair: u32, step: usize) -> f32 {
-    f32::from_bits(if step % 2 == 0 { pair << 16 } else { pair & 0xffff_0000 })
+    f32::from_bits(if step.is_multiple_of(2) { pair << 16 } else { pair & 0xffff_0000 })
 }
 
 #[cfg(test)]
