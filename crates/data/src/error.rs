@@ -92,6 +92,12 @@ pub enum DataError {
         /// What is wrong with it.
         problem: Box<ModelProblem>,
     },
+    /// The temporary file of a run's token rows.
+    #[error("the temporary file of token rows cannot be written or read: {source}")]
+    TokenFile {
+        /// The operating system's reason.
+        source: std::io::Error,
+    },
     /// A row that cannot be rendered or tokenized.
     #[error("{}: {problem}", row_place(path.as_deref(), *line))]
     Render {
@@ -126,6 +132,9 @@ impl DataError {
                 "`prompt_feature` and `completion_feature` belong to `prompt-completion` rows, \
                  `text_feature` to `text` rows"
                     .into(),
+            ),
+            DataError::TokenFile { .. } => Some(
+                "make room where temporary files lie, or name another folder in `TMPDIR`".into(),
             ),
             DataError::Row { problem, .. } => Some(problem.hint()),
             DataError::Model { problem, .. } => problem.hint(),

@@ -2,7 +2,7 @@
 //! template, tokenized with a loss mask, and laid out as token trees.
 //!
 //! In pipeline order: [`splits`] → [`read`] ([`mod@format`], [`problem`]) → [`example`] → [`render`] (templates, tokenizer, loss
-//! masks; [`render_problem`]) → [`mod@tokenize`] → [`shuffle`] → [`tree`].
+//! masks; [`render_problem`]) → [`mod@tokenize`] → [`token_rows`] → [`shuffle`] → [`tree`].
 //!
 //! ```
 //! use tunewise_data::{read_file, ReadOptions, RowFormat};
@@ -44,6 +44,7 @@ pub mod shuffle;
 mod source;
 pub mod splits;
 mod template;
+pub mod token_rows;
 pub mod tokenize;
 mod tokenizer;
 pub mod tree;
@@ -59,7 +60,9 @@ pub use render::{RenderMode, Rendered, Renderer, TemplateKind, TrainOn};
 pub use render_problem::{ModelProblem, NothingSupervised, RenderProblem};
 pub use shuffle::shuffled;
 pub use splits::{find_splits, SplitFiles};
+pub use token_rows::{TokenRows, TokenRowsWriter};
 pub use tokenize::{
-    tokenize, tokenize_file, ExcessLength, TokenExample, Tokenization, Tokenized, TokenizedFile,
+    tokenize, tokenize_file, ExcessLength, TokenCounts, TokenExample, Tokenization, Tokenized,
+    TokenizedFile,
 };
 pub use tree::{lay_out, PackedBatch, PrefixSharing, Segment, Target};

@@ -12,6 +12,7 @@ use crate::read::{BadRow, DataSet, ReadOptions, Row};
 use crate::reader::RowReader;
 use crate::render::{Renderer, TrainOn};
 use crate::render_problem::{NothingSupervised, RenderProblem};
+use crate::token_rows::{TokenRows, TokenRowsWriter};
 
 /// Rows that are tokenized before the first of them that fails is looked for.
 const ROWS_AT_ONCE: usize = 1 << 12;
@@ -87,10 +88,12 @@ pub struct Tokenization<'r> {
 }
 
 /// The rows of a file as tokens, and what became of the others.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug)]
 pub struct TokenizedFile {
     /// The token examples.
-    pub tokenized: Tokenized,
+    pub rows: TokenRows,
+    /// What tokenizing did to the file's good rows.
+    pub counts: TokenCounts,
     /// The format of the rows.
     pub format: RowFormat,
     /// Lines that are not blank, good and bad.
@@ -101,6 +104,19 @@ pub struct TokenizedFile {
     pub first: Option<Example>,
     /// The SHA-256 of the file's bytes, in hexadecimal.
     pub sha256: String,
+}
+
+/// What tokenizing did to rows.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct TokenCounts {
+    /// Rows that went in.
+    pub rows: usize,
+    /// Examples that were cut.
+    pub truncated: usize,
+    /// Examples that were left out.
+    pub dropped: usize,
+    /// Rows that became more than one example.
+    pub split: usize,
 }
 
 /// The token examples of a data set, none longer than `max_length`.
@@ -127,7 +143,7 @@ pub fn tokenize(
     Ok(tokenized)
 }
 
-/// The token examples of a file, whose rows are forgotten as soon as they are tokens.
+/// The token examples of a file; of its rows, memory holds a few at a time.
 ///
 /// # Errors
 /// As [`read_file`](crate::read_file) and [`tokenize`]; of several faults, the one that comes first in the file.
@@ -137,7 +153,8 @@ pub fn tokenize_file(
     options: &ReadOptions,
 ) -> Result<TokenizedFile, DataError> {
     let mut reader = RowReader::open(path, options)?;
-    let mut tokenized = Tokenized::default();
+    let mut rows = TokenRowsWriter::default();
+    let mut counts = TokenCounts::default();
     let mut first = None;
     let mut bad_rows = 0;
     let work = |row: Row| {
@@ -148,8 +165,9 @@ pub fn tokenize_file(
         match row {
             Ok(made) => {
                 let (example, made) = made.map_err(|error: DataError| error.in_file(path))?;
-                tokenized.take(made);
-                if !tokenized.examples.is_empty() {
+                counts.add(&made);
+                made.examples.iter().try_for_each(|example| rows.push(example))?;
+                if !made.examples.is_empty() {
                     first.get_or_insert(example);
                 }
             }
@@ -162,7 +180,8 @@ pub fn tokenize_file(
     })?;
     let rows_read = reader.rows_read();
     let (format, sha256) = reader.finish(bad_rows)?;
-    Ok(TokenizedFile { tokenized, format, rows_read, bad_rows, first, sha256 })
+    let rows = rows.finish()?;
+    Ok(TokenizedFile { rows, counts, format, rows_read, bad_rows, first, sha256 })
 }
 
 /// What a row became: examples within the limit, with what the limit did.
@@ -172,6 +191,22 @@ struct RowTokens {
     examples: Vec<TokenExample>,
     truncated: usize,
     dropped: usize,
+}
+
+impl RowTokens {
+    /// Whether the row became more than one example, those left out included.
+    fn is_split(&self) -> bool {
+        self.examples.len() + self.dropped > 1
+    }
+}
+
+impl TokenCounts {
+    fn add(&mut self, row: &RowTokens) {
+        self.rows += 1;
+        self.truncated += row.truncated;
+        self.dropped += row.dropped;
+        self.split += usize::from(row.is_split());
+    }
 }
 
 type Made = Result<RowTokens, DataError>;
@@ -188,10 +223,7 @@ impl Tokenization<'_> {
             // To be cut it must be tokenized: where its last token within the limit ends shows only then.
             Ok(()) | Err(_) => {}
         }
-        for mut example in self.renderer.encode_training(row, self.train_on)? {
-            // They are kept until training ends.
-            example.ids.shrink_to_fit();
-            example.supervised.shrink_to_fit();
+        for example in self.renderer.encode_training(row, self.train_on)? {
             self.fit(example, &mut made).map_err(|problem| DataError::Render {
                 path: None,
                 line: row.line,
@@ -234,7 +266,7 @@ impl Tokenization<'_> {
 impl Tokenized {
     fn take(&mut self, row: RowTokens) {
         self.rows += 1;
-        if row.examples.len() + row.dropped > 1 {
+        if row.is_split() {
             self.split.push(row.line);
         }
         self.truncated += row.truncated;

@@ -5,7 +5,7 @@
 use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
-use tunewise_data::{PrefixSharing, TokenExample};
+use tunewise_data::{PrefixSharing, TokenExample, TokenRows};
 use tunewise_model::{
     memory, Adapter, Checkpointing, Decoder, Gradients, MemoryEstimate, PieceSize,
 };
@@ -16,6 +16,7 @@ use crate::sampler::Sampler;
 use crate::settings::Settings;
 use crate::step::{self, StepPlan};
 use crate::summary::{available_memory_bytes, resident_memory_bytes};
+use crate::trainer::rows_at;
 
 /// Steps that are measured, after one that warms up.
 const MEASURED: usize = 3;
@@ -65,7 +66,7 @@ pub(crate) struct Work {
 impl Work {
     /// The pieces of the first `steps` steps, at most an epoch's.
     pub fn of(
-        train: &[TokenExample],
+        train: &TokenRows,
         sampler: &Sampler,
         steps: usize,
         settings: &Settings,
@@ -73,8 +74,8 @@ impl Work {
         let mut sampler = sampler.clone();
         let mut work = Self::default();
         for step in 0..steps.min(sampler.steps_per_epoch()) {
-            let rows: Vec<&TokenExample> =
-                sampler.rows_of(step).into_iter().filter_map(|row| train.get(row)).collect();
+            let rows = rows_at(train, &sampler.rows_of(step))?;
+            let rows: Vec<&TokenExample> = rows.iter().collect();
             work.add(&rows, settings)?;
         }
         Ok(work)
@@ -153,7 +154,7 @@ pub(crate) fn fit(
 pub(crate) fn measure(
     decoder: &Decoder,
     adapter: &Adapter,
-    train: &[TokenExample],
+    train: &TokenRows,
     sampler: &Sampler,
     steps: usize,
     settings: &Settings,
@@ -189,7 +190,7 @@ pub(crate) fn measure(
 fn time_steps(
     decoder: &Decoder,
     adapter: &Adapter,
-    train: &[TokenExample],
+    train: &TokenRows,
     sampler: &Sampler,
     steps: usize,
     settings: &Settings,
@@ -205,8 +206,8 @@ fn time_steps(
     for index in 0..=measured {
         // The first warms up; the others are spread over the epoch.
         let step = index.saturating_sub(1) * count / measured;
-        let rows: Vec<&TokenExample> =
-            sampler.rows_of(step).into_iter().filter_map(|row| train.get(row)).collect();
+        let rows = rows_at(train, &sampler.rows_of(step))?;
+        let rows: Vec<&TokenExample> = rows.iter().collect();
         let begin = Instant::now();
         step::gradients(decoder, adapter, &rows, plan, step, &never, &mut gradients)?;
         if index > 0 {

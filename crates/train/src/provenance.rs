@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 use serde_json::{json, Value};
 use sha2::{Digest, Sha256};
-use tunewise_data::TokenExample;
+use tunewise_data::TokenRows;
 
 use crate::error::{Result, TrainError};
 
@@ -83,11 +83,14 @@ impl DataFile {
 
 impl Provenance {
     /// What must be the same when a run is resumed, with the tokenized rows themselves.
+    ///
+    /// # Errors
+    /// When the rows cannot be read back.
     pub fn fingerprint(
         &self,
-        train: &[TokenExample],
-        valid: &[TokenExample],
-    ) -> BTreeMap<String, Value> {
+        train: &TokenRows,
+        valid: Option<&TokenRows>,
+    ) -> Result<BTreeMap<String, Value>> {
         let mut fingerprint = self.mathematics.clone();
         let valid_sha256 = self.valid_data.as_ref().map(|file| &file.sha256);
         for (key, value) in [
@@ -97,25 +100,26 @@ impl Provenance {
             ("chat template", json!(self.template_sha256)),
             ("tokenizer", json!(self.tokenizer_sha256)),
             ("init_adapter", json!(self.init_adapter_sha256)),
-            ("tokenized rows", json!(rows_sha256(train))),
-            ("tokenized valid rows", json!(rows_sha256(valid))),
+            ("tokenized rows", json!(rows_sha256(Some(train))?)),
+            ("tokenized valid rows", json!(rows_sha256(valid)?)),
         ] {
             fingerprint.insert(key.to_owned(), value);
         }
-        fingerprint
+        Ok(fingerprint)
     }
 }
 
-fn rows_sha256(rows: &[TokenExample]) -> String {
+fn rows_sha256(rows: Option<&TokenRows>) -> Result<String> {
     let mut hash = Sha256::new();
-    for row in rows {
+    for row in rows.into_iter().flat_map(TokenRows::iter) {
+        let row = row?;
         hash.update((row.ids.len() as u64).to_le_bytes());
         for (id, supervised) in row.ids.iter().zip(&row.supervised) {
             hash.update(id.to_le_bytes());
             hash.update([u8::from(*supervised)]);
         }
     }
-    hex(&hash.finalize())
+    Ok(hex(&hash.finalize()))
 }
 
 /// The hash of a model folder: its `config.json`, and name, length and bytes of every safetensors file.
@@ -210,6 +214,8 @@ fn hex(bytes: &[u8]) -> String {
 
 #[cfg(test)]
 mod tests {
+    use tunewise_data::TokenExample;
+
     use super::*;
 
     fn row(ids: &[u32], supervised: &[bool]) -> TokenExample {
@@ -218,12 +224,14 @@ mod tests {
 
     #[test]
     fn rows_hash_by_boundary_id_and_mask() {
-        let hash = |rows: &[TokenExample]| rows_sha256(rows);
+        let hash =
+            |rows: &[TokenExample]| rows_sha256(Some(&TokenRows::of(rows).unwrap())).unwrap();
         let both = hash(&[row(&[1, 2], &[false, true]), row(&[3], &[false])]);
         assert_ne!(both, hash(&[row(&[1], &[false]), row(&[2, 3], &[true, false])]));
         assert_ne!(both, hash(&[row(&[1, 2], &[false, false]), row(&[3], &[false])]));
         let empty = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
         assert_eq!(hash(&[]), empty);
+        assert_eq!(rows_sha256(None).unwrap(), empty);
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::path::Path;
 use chrono::{DateTime, Local};
 use tunewise_data::{
     find_splits, tokenize_file, ColumnMap, DataError, Example, ReadOptions, RenderProblem,
-    Renderer, TokenExample, Tokenization, TokenizedFile,
+    Renderer, TokenRows, Tokenization, TokenizedFile,
 };
 use tunewise_model::ModelConfig;
 
@@ -29,7 +29,7 @@ pub(crate) struct Rows {
 /// The rows of a file.
 pub(crate) struct Split {
     /// As tokens.
-    pub rows: Vec<TokenExample>,
+    pub rows: TokenRows,
     /// What became of the file's rows.
     pub file: DataFile,
 }
@@ -57,10 +57,10 @@ impl Rows {
             };
             let read = tokenize_file(tokenization, path, &read_options(recipe));
             let read = read.map_err(|error| not_built(path, error))?;
-            check_vocabulary(path, &read.tokenized.examples, config.vocab_size)?;
+            check_vocabulary(path, &read.rows, config.vocab_size)?;
             let file = accounted(path, &read);
             observer(Event::Notice(&told(&file)));
-            Ok((Split { rows: read.tokenized.examples, file }, read.first))
+            Ok((Split { rows: read.rows, file }, read.first))
         };
         let (train, first) = split(&files.train)?;
         let valid = files.valid.as_deref().map(&mut split).transpose()?.map(|(valid, _)| valid);
@@ -116,7 +116,7 @@ fn show_first(
     example: Option<&Example>,
     observer: &mut Observer<'_>,
 ) -> Result<()> {
-    let (Some(first), Some(example)) = (train.rows.first(), example) else { return Ok(()) };
+    let (Some(first), Some(example)) = (train.rows.get(0)?, example) else { return Ok(()) };
     let rendered = renderer.render_training(example, recipe.train_on.into())?;
     observer(Event::FirstRow {
         line: first.line,
@@ -128,22 +128,21 @@ fn show_first(
 }
 
 fn accounted(path: &Path, read: &TokenizedFile) -> DataFile {
-    let tokenized = &read.tokenized;
-    let made = tokenized.examples.len() + tokenized.dropped.len();
-    let split = tokenized.split.len();
+    let TokenizedFile { rows, counts, .. } = read;
+    let made = rows.len() + counts.dropped;
     DataFile {
         path: path.display().to_string(),
         sha256: read.sha256.clone(),
         format: read.format.name().to_owned(),
         rows_read: read.rows_read,
         bad_rows: read.bad_rows,
-        split,
-        split_into: split + made.saturating_sub(tokenized.rows),
-        truncated: tokenized.truncated,
-        dropped: tokenized.dropped.len(),
-        rows: tokenized.examples.len(),
-        tokens: tokenized.tokens(),
-        supervised_tokens: tokenized.supervised_tokens(),
+        split: counts.split,
+        split_into: counts.split + made.saturating_sub(counts.rows),
+        truncated: counts.truncated,
+        dropped: counts.dropped,
+        rows: rows.len(),
+        tokens: rows.tokens(),
+        supervised_tokens: rows.supervised_tokens(),
     }
 }
 
@@ -199,8 +198,9 @@ fn not_built(path: &Path, error: DataError) -> TrainError {
 }
 
 /// Nothing, where the model has an embedding for every token.
-fn check_vocabulary(path: &Path, rows: &[TokenExample], vocab_size: usize) -> Result<()> {
-    for row in rows {
+fn check_vocabulary(path: &Path, rows: &TokenRows, vocab_size: usize) -> Result<()> {
+    for row in rows.iter() {
+        let row = row?;
         if let Some(id) = row.ids.iter().copied().find(|id| *id as usize >= vocab_size) {
             let (path, line) = (path.to_path_buf(), row.line);
             return Err(TrainError::TokenBeyondVocabulary { path, line, id, vocab_size });
@@ -221,7 +221,7 @@ fn max_length(recipe: &Recipe, context: usize) -> Result<usize> {
 
 #[cfg(test)]
 mod tests {
-    use tunewise_data::{RowFormat, TokenExample, Tokenized};
+    use tunewise_data::{RowFormat, TokenCounts, TokenExample};
 
     use super::*;
 
@@ -250,15 +250,9 @@ mod tests {
     #[test]
     fn a_conversation_that_became_several_rows_is_counted_before_and_after() {
         let row = |line| TokenExample { line, ids: vec![1, 2], supervised: vec![false, true] };
-        let tokenized = Tokenized {
-            examples: vec![row(1), row(2), row(2)],
-            rows: 3,
-            dropped: vec![2, 3],
-            split: vec![2],
-            ..Tokenized::default()
-        };
         let read = TokenizedFile {
-            tokenized,
+            rows: TokenRows::of(&[row(1), row(2), row(2)]).unwrap(),
+            counts: TokenCounts { rows: 3, dropped: 2, split: 1, truncated: 0 },
             format: RowFormat::Messages,
             rows_read: 3,
             bad_rows: 0,

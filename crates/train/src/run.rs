@@ -6,7 +6,7 @@ use std::sync::atomic::AtomicBool;
 use candle_core::Device;
 use chrono::{DateTime, Local};
 
-use tunewise_data::TokenExample;
+use tunewise_data::TokenRows;
 use tunewise_model::{Adapter, BaseDtype, Decoder, MemoryEstimate};
 
 use crate::adapter::{governed, starting_adapter};
@@ -58,7 +58,7 @@ pub fn run(
         decoder: &decoder,
         adapter,
         train: &rows.train.rows,
-        valid: rows.valid.as_ref().map_or(&[], |valid| &valid.rows),
+        valid: rows.valid.as_ref().map(|valid| &valid.rows),
         provenance: &provenance,
     };
     train(material, &settings, interrupt, observer)
@@ -91,7 +91,7 @@ fn fitted(
     recipe: &Recipe,
     decoder: &Decoder,
     adapter: &Adapter,
-    train: &[TokenExample],
+    train: &TokenRows,
     settings: &mut Settings,
     observer: &mut Observer<'_>,
 ) -> Result<MemoryEstimate> {

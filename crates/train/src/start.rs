@@ -44,7 +44,7 @@ pub(crate) fn prepare(
     let output = &settings.output_dir;
     std::fs::create_dir_all(output)
         .map_err(|source| TrainError::Io { path: output.clone(), source })?;
-    let fingerprint = material.provenance.fingerprint(material.train, material.valid);
+    let fingerprint = material.provenance.fingerprint(material.train, material.valid)?;
     let fresh = TrainerState {
         max_steps: total_steps,
         fingerprint,

@@ -1,7 +1,7 @@
 //! Whether a run trained at all: tensors moved and logits differ.
 
 use candle_core::Tensor;
-use tunewise_data::TokenExample;
+use tunewise_data::{DataError, TokenExample, TokenRows};
 use tunewise_model::{Adapter, Decoder, TokenTree};
 
 use crate::error::{Result, TrainError};
@@ -43,11 +43,15 @@ pub(crate) fn check_logits(
     decoder: &Decoder,
     start: &Adapter,
     end: &Adapter,
-    rows: &[TokenExample],
+    rows: &TokenRows,
     steps: usize,
 ) -> Result<()> {
     let mut compared = 0;
-    for row in rows.iter().filter(|row| !row.ids.is_empty()).take(ROWS_COMPARED) {
+    let has_tokens = |row: &std::result::Result<TokenExample, DataError>| {
+        row.as_ref().map_or(true, |row| !row.ids.is_empty())
+    };
+    for row in rows.iter().filter(has_tokens).take(ROWS_COMPARED) {
+        let row = row?;
         let tree = TokenTree::single(row.ids.clone())?;
         let last = [row.ids.len() - 1];
         let before = decoder.logits(Some(start), &tree, &last)?;

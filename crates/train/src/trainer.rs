@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
-use tunewise_data::TokenExample;
+use tunewise_data::{TokenExample, TokenRows};
 use tunewise_model::{Adapter, Decoder, Gradients};
 
 use crate::checkpoint::{self, Contents, TrainerState};
@@ -32,9 +32,9 @@ pub struct Material<'a> {
     /// The adapter as it is before the first step of the run, also where the run is resumed.
     pub adapter: Adapter,
     /// Rows to train on.
-    pub train: &'a [TokenExample],
-    /// Rows to evaluate on; empty where there are none.
-    pub valid: &'a [TokenExample],
+    pub train: &'a TokenRows,
+    /// Rows to evaluate on, where there are any.
+    pub valid: Option<&'a TokenRows>,
     /// Where they come from.
     pub provenance: &'a Provenance,
 }
@@ -71,7 +71,7 @@ pub fn train(
     observer: &mut Observer<'_>,
 ) -> Result<Outcome> {
     check_rows(material.train)?;
-    check_rows_if_any(material.valid)?;
+    material.valid.map_or(Ok(()), check_supervised)?;
     let sampler = sampler(material.train, settings);
     let total_steps = sampler.total_steps(settings.epochs, settings.max_steps);
     let start = match start::prepare(&material, settings, total_steps, observer)? {
@@ -111,10 +111,16 @@ pub fn train(
     trainer.run().map_err(|error| error.with_checkpoint(latest_checkpoint(&settings.output_dir)))
 }
 
+/// The rows at some places.
+pub(crate) fn rows_at(train: &TokenRows, places: &[usize]) -> Result<Vec<TokenExample>> {
+    let rows = places.iter().filter_map(|row| train.get(*row).transpose());
+    Ok(rows.collect::<std::result::Result<_, _>>()?)
+}
+
 /// The rows of each step of a run.
-pub(crate) fn sampler(train: &[TokenExample], settings: &Settings) -> Sampler {
+pub(crate) fn sampler(train: &TokenRows, settings: &Settings) -> Sampler {
     if let Some(tokens) = settings.tokens_per_batch {
-        let lengths = train.iter().map(|row| row.ids.len()).collect();
+        let lengths = train.lengths().collect();
         return Sampler::by_tokens(lengths, tokens, settings.order);
     }
     let rows_per_step = settings.batch_rows.saturating_mul(settings.accumulation);
@@ -133,18 +139,21 @@ fn schedule(settings: &Settings, total_steps: usize) -> Schedule {
     Schedule { shape, peak, warmup_steps: warmup, total_steps }
 }
 
-fn check_rows(rows: &[TokenExample]) -> Result<()> {
+fn check_rows(rows: &TokenRows) -> Result<()> {
     if rows.is_empty() {
         return Err(TrainError::NoRows);
     }
-    check_rows_if_any(rows)
+    check_supervised(rows)
 }
 
-fn check_rows_if_any(rows: &[TokenExample]) -> Result<()> {
-    match rows.iter().find(|row| row.supervised_tokens() == 0) {
-        Some(row) => Err(TrainError::NoSupervisedToken { line: row.line }),
-        None => Ok(()),
+fn check_supervised(rows: &TokenRows) -> Result<()> {
+    for row in rows.iter() {
+        let row = row?;
+        if row.supervised_tokens() == 0 {
+            return Err(TrainError::NoSupervisedToken { line: row.line });
+        }
     }
+    Ok(())
 }
 
 /// The time of this session of a run.
@@ -208,7 +217,8 @@ impl Trainer<'_, '_> {
         let step = self.state.global_step + 1;
         let train = self.material.train;
         let rows = self.sampler.rows_of(step - 1);
-        let rows: Vec<&TokenExample> = rows.into_iter().filter_map(|row| train.get(row)).collect();
+        let rows = rows_at(train, &rows)?;
+        let rows: Vec<&TokenExample> = rows.iter().collect();
         let Some(sums) = self.gradients(&rows, step)? else {
             return Ok(false);
         };

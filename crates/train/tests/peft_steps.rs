@@ -9,7 +9,7 @@ use std::sync::atomic::AtomicBool;
 
 use candle_core::{DType, Device, Tensor};
 use serde_json::Value;
-use tunewise_data::tokenize::TokenExample;
+use tunewise_data::{TokenExample, TokenRows};
 use tunewise_model::{Adapter, BaseDtype, Decoder};
 use tunewise_train::record::Event;
 use tunewise_train::{train, Material, Outcome, Provenance, Recipe, Settings};
@@ -76,7 +76,7 @@ fn check(name: &str) {
         Decoder::load(&dir.join(case["base"].as_str().unwrap()), BaseDtype::F32, &Device::Cpu)
             .unwrap();
     let start = Adapter::load(&decoder, &dir.join("start")).unwrap();
-    let rows = rows_in_order(&case);
+    let rows = TokenRows::of(&rows_in_order(&case)).unwrap();
     let output = tempfile::tempdir().unwrap();
     let settings = Settings::from_recipe(&recipe(&case), output.path().to_owned());
     let provenance = Provenance::default();
@@ -84,7 +84,7 @@ fn check(name: &str) {
         decoder: &decoder,
         adapter: start.clone(),
         train: &rows,
-        valid: &[],
+        valid: None,
         provenance: &provenance,
     };
     let mut seen = Vec::new();

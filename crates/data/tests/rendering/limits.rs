@@ -141,25 +141,27 @@ fn a_file_has_the_tokens_of_its_rows_for_any_number_of_threads() {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
         pool.install(|| tokenize_file(tokenization, &set.path, &options)).unwrap()
     };
-    let serial = made(1);
-    assert_eq!(serial, made(4));
-    assert_eq!(
-        serial.tokenized,
-        tokenize(&renderer, &set, train_on, max_length, strategy).unwrap()
-    );
-    assert_eq!(
-        (serial.tokenized.rows, serial.rows_read, &serial.sha256),
-        (8000, 8000, &set.sha256)
-    );
-    assert!(!serial.tokenized.dropped.is_empty());
-    let first = serial.tokenized.examples[0].line;
-    assert_eq!(serial.first.as_ref(), Some(&set.rows[first - 1].example));
+    let of_set = tokenize(&renderer, &set, train_on, max_length, strategy).unwrap();
+    for threads in [1, 4] {
+        let file = made(threads);
+        let examples = file.rows.iter().collect::<Result<Vec<_>, _>>().unwrap();
+        assert_eq!(examples, of_set.examples);
+        let counts = file.counts;
+        assert_eq!(
+            (counts.rows, counts.dropped, counts.truncated, counts.split),
+            (8000, of_set.dropped.len(), of_set.truncated, of_set.split.len())
+        );
+        assert_eq!((file.rows_read, &file.sha256), (8000, &set.sha256));
+        let first = examples[0].line;
+        assert_eq!(file.first.as_ref(), Some(&set.rows[first - 1].example));
+    }
+    assert!(!of_set.dropped.is_empty());
     let mut one_by_one = Vec::new();
     for row in &set.rows {
         one_by_one.extend(renderer.encode_training(&row.example, train_on).unwrap());
     }
     one_by_one.retain(|example| example.ids.len() <= max_length);
-    assert_eq!(serial.tokenized.examples, one_by_one);
+    assert_eq!(of_set.examples, one_by_one);
 }
 
 #[test]

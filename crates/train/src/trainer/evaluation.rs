@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use tunewise_data::TokenExample;
+use tunewise_data::{TokenExample, TokenRows};
 
 use super::Trainer;
 use crate::error::Result;
@@ -16,13 +16,18 @@ impl Trainer<'_, '_> {
         let interval = self.settings.eval_steps.unwrap_or(self.sampler.steps_per_epoch());
         let at_interval = step.is_multiple_of(interval) || step == self.state.max_steps;
         let is_new = self.state.last_evaluated_step != Some(step);
-        !self.material.valid.is_empty() && step > 0 && at_interval && is_new
+        self.material.valid.is_some_and(|valid| !valid.is_empty())
+            && step > 0
+            && at_interval
+            && is_new
     }
 
     /// Evaluates on the valid split; false where the interrupt came first.
     pub(super) fn evaluate(&mut self) -> Result<bool> {
         let begin = Instant::now();
-        let rows: Vec<&TokenExample> = self.material.valid.iter().collect();
+        let rows = self.material.valid.into_iter().flat_map(TokenRows::iter);
+        let rows: Vec<TokenExample> = rows.collect::<std::result::Result<_, _>>()?;
+        let rows: Vec<&TokenExample> = rows.iter().collect();
         let (decoder, batch_rows) = (self.material.decoder, self.settings.eval_batch_rows);
         let sums = step::evaluation(decoder, &self.adapter, &rows, batch_rows, self.interrupt)?;
         let Some(sums) = sums else { return Ok(false) };

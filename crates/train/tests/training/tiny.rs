@@ -9,7 +9,7 @@ use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use serde_json::{json, Value};
 use tempfile::TempDir;
-use tunewise_data::TokenExample;
+use tunewise_data::{TokenExample, TokenRows};
 use tunewise_model::{Adapter, BaseDtype, Checkpointing, Decoder, LoraConfig};
 use tunewise_train::optimizer::AdamWConstants;
 use tunewise_train::sampler::RowOrder;
@@ -150,11 +150,12 @@ impl<'a> Run<'a> {
 
     pub fn go(&mut self, settings: &Settings) -> Result<Outcome, TrainError> {
         let interrupt = AtomicBool::new(self.interrupt_after == Some(0));
+        let [rows, valid] = [self.train, self.valid].map(|rows| TokenRows::of(rows).unwrap());
         let material = Material {
             decoder: self.decoder,
             adapter: self.adapter.clone(),
-            train: self.train,
-            valid: self.valid,
+            train: &rows,
+            valid: Some(&valid),
             provenance: &self.provenance,
         };
         train(material, settings, &interrupt, &mut |event| match event {
