@@ -65,4 +65,4 @@ pub use tokenize::{
     tokenize, tokenize_file, ExcessLength, TokenCounts, TokenExample, Tokenization, Tokenized,
     TokenizedFile,
 };
-pub use tree::{lay_out, PackedBatch, PrefixSharing, Segment, Target};
+pub use tree::{alike, lay_out, PackedBatch, PrefixSharing, Segment, Target};

@@ -276,6 +276,6 @@ fn push(
 }
 
 /// How many tokens two rows have in common from their beginning.
-fn alike(a: &[u32], b: &[u32]) -> usize {
+pub fn alike(a: &[u32], b: &[u32]) -> usize {
     a.iter().zip(b).take_while(|(a, b)| a == b).count()
 }

@@ -1,7 +1,7 @@
 //! How well a model predicts rows: negative log-likelihood, perplexity and accuracy.
 
 use serde::Serialize;
-use tunewise_data::{lay_out, PackedBatch, PrefixSharing, TokenExample};
+use tunewise_data::{alike, lay_out, PackedBatch, PrefixSharing, TokenExample};
 use tunewise_model::{ModelError, Segment, Target, TokenTree};
 
 use crate::error::InferError;
@@ -152,9 +152,8 @@ fn batch_rows(rows: &[&TokenExample], sharing: PrefixSharing) -> usize {
     let mut tokens = 0;
     let mut before: &[u32] = &[];
     for (index, row) in rows.iter().enumerate() {
-        let alike = before.iter().zip(&row.ids).take_while(|(a, b)| a == b);
         tokens += match sharing {
-            PrefixSharing::Share => row.ids.len() - alike.count(),
+            PrefixSharing::Share => row.ids.len() - alike(before, &row.ids),
             PrefixSharing::Separate => row.ids.len(),
         };
         if index > 0 && tokens > TOKENS {

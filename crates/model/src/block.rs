@@ -380,10 +380,15 @@ fn choose(all: &[f32], width: usize, chosen: Option<Chosen<'_>>, to: &mut [f32])
     match chosen {
         None => to.copy_from_slice(all),
         Some(chosen) => {
-            for (row, to) in chosen.rows.iter().zip(to.chunks_mut(width)) {
-                to.copy_from_slice(&all[row * width..][..width]);
-            }
+            copy_rows(all, width, chosen.rows, to);
         }
+    }
+}
+
+/// Copies rows by their numbers.
+pub(crate) fn copy_rows(all: &[f32], width: usize, rows: &[usize], to: &mut [f32]) {
+    for (row, to) in rows.iter().zip(to.chunks_mut(width)) {
+        to.copy_from_slice(&all[row * width..][..width]);
     }
 }
 

@@ -165,10 +165,6 @@ impl Decoder {
         embedding + norms + self.linears().map(Linear::parameter_count).sum::<usize>()
     }
 
-    pub(crate) fn embedding_bytes(&self) -> usize {
-        self.embedding.bytes()
-    }
-
     /// Packs the weights for the backward direction too: faster training for as much memory again.
     ///
     /// Without it, the backward reads the forward's panels.
@@ -305,20 +301,17 @@ impl Decoder {
             let pass = walk.block_pass(rotation, layer + 1 == self.blocks.len());
             let kept = checkpointing == Checkpointing::Keep && layer >= walk.lowest;
             let trace = if kept { &mut traces[layer] } else { &mut *spare };
-            let (before, after) = inputs.split_at_mut(layer % slots + 1);
-            let x = before[layer % slots].get(tokens * width);
+            // Taken out of its slot, so that the next one can be written beside it.
+            let input = std::mem::take(&mut inputs[layer % slots]);
+            let x = input.get(tokens * width);
             block.project(x, pass, trace, scratch);
             block.attend(walk.tree, trace);
-            if pass.chosen.is_some() {
-                block.finish(x, pass, trace, scratch, output.sized(walk.chosen.rows.len() * width));
-            } else if let Some(next) = after.first_mut() {
-                block.finish(x, pass, trace, scratch, next.sized(tokens * width));
-            } else {
-                // Two slots in turn: the other one is the first.
-                let (first, second) = inputs.split_at_mut(1);
-                let x = second[0].get(tokens * width);
-                block.finish(x, pass, trace, scratch, first[0].sized(tokens * width));
-            }
+            let to = match pass.chosen {
+                Some(chosen) => output.sized(chosen.rows.len() * width),
+                None => inputs[(layer + 1) % slots].sized(tokens * width),
+            };
+            block.finish(x, pass, trace, scratch, to);
+            inputs[layer % slots] = input;
         }
         Ok(())
     }

@@ -4,7 +4,7 @@
 
 use candle_core::{Device, Tensor};
 
-use crate::block::Chosen;
+use crate::block::{copy_rows, Chosen};
 use crate::decoder::Walk;
 use crate::kernel::product::Start;
 use crate::kernel::view::Rows;
@@ -86,9 +86,7 @@ impl Decoder {
         let HeadScratch { normed, d_normed, rows, d_rows, logits, low, .. } = &mut work.head;
         let rows = rows.sized(targets.len() * width);
         let normed = normed.get(walk.chosen.rows.len() * width);
-        for (place, row) in places.iter().zip(rows.chunks_mut(width)) {
-            row.copy_from_slice(&normed[place * width..][..width]);
-        }
+        copy_rows(normed, width, &places, rows);
         let rows = Rows::dense(rows, targets.len(), width);
         let logits = logits.sized(targets.len() * vocabulary);
         let scratch = &mut work.scratch.layers;
@@ -157,9 +155,7 @@ impl Decoder {
         let HeadScratch { normed, rows, logits, low, .. } = &mut work.head;
         let normed = normed.get(walk.chosen.rows.len() * width);
         let rows = rows.sized(places.len() * width);
-        for (place, row) in places.iter().zip(rows.chunks_mut(width)) {
-            row.copy_from_slice(&normed[place * width..][..width]);
-        }
+        copy_rows(normed, width, places, rows);
         let rows = Rows::dense(rows, places.len(), width);
         let logits = logits.sized(places.len() * self.config().vocab_size);
         self.head_layers(walk.lora).forward(

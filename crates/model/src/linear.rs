@@ -34,11 +34,6 @@ pub struct LoraPass<'a> {
     pub dropout: Option<(Dropout, &'a [TokenKey])>,
 }
 
-impl LoraPass<'_> {
-    /// A pass of the base alone.
-    pub const BASE: LoraPass<'static> = LoraPass { adapter: None, dropout: None };
-}
-
 impl Linear {
     /// A layer at a path such as `model.layers.0.mlp.up_proj`.
     ///
@@ -105,11 +100,6 @@ impl Linear {
         for (step, out) in out.iter_mut().enumerate() {
             *out = self.forward.number(step, row);
         }
-    }
-
-    /// Bytes of its weight, as packed now.
-    pub fn bytes(&self) -> usize {
-        self.forward.bytes() + self.backward.get().map_or(0, Panels::bytes)
     }
 
     /// The weight packed for `x·Wᵀ`.

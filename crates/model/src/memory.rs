@@ -5,7 +5,7 @@
 
 use crate::head::CHUNK;
 use crate::kernel::tile::TileKernel;
-use crate::{Adapter, BaseDtype, Checkpointing, Decoder, ModelConfig};
+use crate::{Adapter, BaseDtype, Checkpointing, ModelConfig};
 
 /// The largest piece of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -106,13 +106,5 @@ pub fn training(
         adapter: 4 * 4 * adapter.parameter_count(),
         traces: 4 * traces,
         buffers: 4 * buffers,
-    }
-}
-
-impl Decoder {
-    /// What the weights take in memory now.
-    pub fn weight_bytes(&self) -> usize {
-        let bytes: usize = self.linears().map(|linear| linear.bytes()).sum();
-        bytes + if self.config().tie_word_embeddings { 0 } else { self.embedding_bytes() }
     }
 }

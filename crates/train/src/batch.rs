@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use tunewise_data::{lay_out, PrefixSharing};
+use tunewise_data::{alike, lay_out, PrefixSharing};
 use tunewise_model::{Segment, Target, TargetScore, TokenTree};
 
 use crate::error::Result;
@@ -47,7 +47,7 @@ pub(crate) fn pieces(
     let (mut used, mut limit) = (0, 0);
     for (index, row) in rows.iter().enumerate() {
         let shared = match (sharing, index.checked_sub(1).and_then(|before| rows.get(before))) {
-            (PrefixSharing::Share, Some(before)) => common(&before.ids, &row.ids),
+            (PrefixSharing::Share, Some(before)) => alike(&before.ids, &row.ids),
             _ => 0,
         };
         let own = row.ids.len() - shared;
@@ -68,10 +68,6 @@ pub(crate) fn pieces(
 
 /// How many times its shared beginning a run is long at least, before it is cut.
 const PREFIXES: usize = 4;
-
-fn common(a: &[u32], b: &[u32]) -> usize {
-    a.iter().zip(b).take_while(|(a, b)| a == b).count()
-}
 
 /// Rows laid out for one pass through the decoder; `first_row` is the first one's number within the step.
 pub(crate) fn batch(

@@ -151,6 +151,7 @@ pub(crate) fn fit(
 ///
 /// # Errors
 /// When a token is outside the vocabulary or a piece cannot be laid out.
+#[allow(clippy::too_many_arguments)]
 pub(crate) fn measure(
     decoder: &Decoder,
     adapter: &Adapter,
@@ -159,8 +160,8 @@ pub(crate) fn measure(
     steps: usize,
     settings: &Settings,
     memory: MemoryEstimate,
+    work: Work,
 ) -> Result<RunPlan> {
-    let work = Work::of(train, sampler, steps, settings)?;
     // Everything but the weights, which are there, comes on top of what the process has now.
     let peak = resident_memory_bytes().map(|resident| {
         resident as usize + memory.total() - memory.weights - memory.backward_weights

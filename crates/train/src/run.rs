@@ -80,13 +80,13 @@ pub fn dry_run(recipe: &Recipe, observer: &mut Observer<'_>) -> Result<RunPlan> 
     let adapter = starting_adapter(recipe, &decoder)?;
     settings.dropout = adapter.config().lora_dropout;
     let train = &rows.train.rows;
-    let memory = fitted(recipe, &decoder, &adapter, train, &mut settings, observer)?;
+    let (memory, work) = fitted(recipe, &decoder, &adapter, train, &mut settings, observer)?;
     let sampler = sampler(train, &settings);
     let steps = sampler.total_steps(settings.epochs, settings.max_steps);
-    plan::measure(&decoder, &adapter, train, &sampler, steps, &settings, memory)
+    plan::measure(&decoder, &adapter, train, &sampler, steps, &settings, memory, work)
 }
 
-/// Chooses what depends on memory.
+/// Chooses what depends on memory; the estimate, and the pieces of an epoch that it goes by.
 fn fitted(
     recipe: &Recipe,
     decoder: &Decoder,
@@ -94,13 +94,14 @@ fn fitted(
     train: &TokenRows,
     settings: &mut Settings,
     observer: &mut Observer<'_>,
-) -> Result<MemoryEstimate> {
+) -> Result<(MemoryEstimate, Work)> {
     let sampler = sampler(train, settings);
     let steps = sampler.total_steps(settings.epochs, settings.max_steps);
     let work = Work::of(train, &sampler, steps, settings)?;
     let may_recompute = !recipe.is_explicit("gradient_checkpointing");
     let mut notice = |text: &str| observer(Event::Notice(text));
-    Ok(plan::fit(decoder, adapter, work.largest(), settings, may_recompute, &mut notice))
+    let memory = plan::fit(decoder, adapter, work.largest(), settings, may_recompute, &mut notice);
+    Ok((memory, work))
 }
 
 fn set<'a>(

@@ -18,7 +18,15 @@ pub struct Sampler {
     rows: usize,
     steps: Steps,
     order: RowOrder,
-    epoch: Option<(usize, Vec<usize>)>,
+    epoch: Option<Epoch>,
+}
+
+/// An epoch's rows in their order, and the place where each step begins and the last one ends.
+#[derive(Debug, Clone)]
+struct Epoch {
+    number: usize,
+    rows: Vec<usize>,
+    starts: Vec<usize>,
 }
 
 /// How an epoch is cut into steps.
@@ -76,35 +84,43 @@ impl Sampler {
     pub fn rows_of(&mut self, step: usize) -> Vec<usize> {
         let epoch = step / self.steps_per_epoch();
         let step = step % self.steps_per_epoch();
-        let rows = self.epoch_rows(epoch);
-        let found = match &self.steps {
-            Steps::Rows(count) => {
-                let first = step * count;
-                rows.get(first..(first + count).min(rows.len())).map(<[usize]>::to_vec)
-            }
-            Steps::Tokens { lengths, total, steps } => {
-                let mut before = 0;
-                let of_step = rows.iter().copied().filter(|row| {
-                    let length = lengths.get(*row).copied().unwrap_or(0);
-                    // The middle of the row, in halves of a token.
-                    let middle = 2 * before + length;
-                    before += length;
-                    middle * steps / (2 * total).max(1) == step
-                });
-                Some(of_step.collect())
-            }
-        };
-        self.epoch = Some((epoch, rows));
-        found.unwrap_or_default()
+        if self.epoch.as_ref().is_none_or(|known| known.number != epoch) {
+            self.epoch = Some(self.cut(epoch));
+        }
+        let known = self.epoch.as_ref();
+        let range =
+            known.and_then(|epoch| Some(*epoch.starts.get(step)?..*epoch.starts.get(step + 1)?));
+        known
+            .zip(range)
+            .and_then(|(epoch, range)| epoch.rows.get(range))
+            .map(<[usize]>::to_vec)
+            .unwrap_or_default()
     }
 
-    /// The order of an epoch's rows.
-    fn epoch_rows(&mut self, epoch: usize) -> Vec<usize> {
-        match (self.epoch.take(), self.order) {
-            (Some((of, rows)), _) if of == epoch => rows,
-            (_, RowOrder::File) => (0..self.rows).collect(),
-            (_, RowOrder::Shuffled { seed }) => tunewise_data::shuffled(self.rows, seed, epoch),
+    /// The order of an epoch's rows, and where its steps begin.
+    fn cut(&self, number: usize) -> Epoch {
+        let rows: Vec<usize> = match self.order {
+            RowOrder::File => (0..self.rows).collect(),
+            RowOrder::Shuffled { seed } => tunewise_data::shuffled(self.rows, seed, number),
+        };
+        let mut starts = Vec::with_capacity(self.steps_per_epoch() + 1);
+        match &self.steps {
+            Steps::Rows(count) => starts.extend((0..rows.len()).step_by(*count)),
+            Steps::Tokens { lengths, total, steps } => {
+                let mut before = 0;
+                for (place, row) in rows.iter().enumerate() {
+                    let length = lengths.get(*row).copied().unwrap_or(0);
+                    // The middle of the row, in halves of a token.
+                    let step = (2 * before + length) * steps / (2 * total).max(1);
+                    before += length;
+                    while starts.len() <= step.min(steps - 1) {
+                        starts.push(place);
+                    }
+                }
+            }
         }
+        starts.resize(self.steps_per_epoch() + 1, rows.len());
+        Epoch { number, rows, starts }
     }
 }
 

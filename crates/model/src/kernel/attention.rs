@@ -12,7 +12,7 @@ use rayon::prelude::*;
 
 use super::exp::exp;
 use super::instructions::{multiply_add, vectorized};
-use super::product::{multiply_alone, Left, Part, Right, Start, Term};
+use super::product::{multiply_alone, Left, Right, Start};
 use super::view::Rows;
 use crate::buffer::Buffer;
 use crate::op::lanes::{sum, LANES};
@@ -263,7 +263,7 @@ fn forward_block(
             state,
         );
         let weights = Rows::dense(scores, rows, keys.keys.rows);
-        gather(sums, weights, keys.values);
+        multiply_alone(sums, Left::Rows(weights), Right::Rows(keys.values), Start::Present);
     }
     for (index, (row, head)) in block_rows(block, heads).enumerate() {
         // SAFETY: a block has its own queries and heads, and `check` has seen that their rows are there.
@@ -282,38 +282,8 @@ pub(super) fn write_scores(scores: &mut [f32], queries: Rows<'_>, keys: Rows<'_>
     if queries.rows < FEW_ROWS {
         dots(scores, queries, keys);
     } else {
-        product(
-            scores,
-            queries.rows,
-            keys.rows,
-            Left::Rows(queries),
-            Right::Columns(keys),
-            Start::Zero,
-        );
+        multiply_alone(scores, Left::Rows(queries), Right::Columns(keys), Start::Zero);
     }
-}
-
-fn gather(sums: &mut [f32], weights: Rows<'_>, values: Rows<'_>) {
-    product(
-        sums,
-        weights.rows,
-        values.width,
-        Left::Rows(weights),
-        Right::Rows(values),
-        Start::Present,
-    );
-}
-
-pub(super) fn product(
-    out: &mut [f32],
-    m: usize,
-    n: usize,
-    left: Left<'_>,
-    right: Right<'_>,
-    start: Start,
-) {
-    let terms = [Term { left, right }];
-    multiply_alone(out, n, m, &[Part { column: 0, columns: n, terms: &terms }], start);
 }
 
 vectorized! {

@@ -6,12 +6,12 @@
 use rayon::prelude::*;
 
 use super::attention::{
-    block_rows, blocks, check, copy_rows, product, run, visible, write_scores, Asking, Block,
-    Heads, Keys, Piece, Scratch, Shared, KEYS, QUERIES, SCRATCH,
+    block_rows, blocks, check, copy_rows, run, visible, write_scores, Asking, Block, Heads, Keys,
+    Piece, Scratch, Shared, KEYS, QUERIES, SCRATCH,
 };
 use super::exp::exp;
 use super::instructions::{multiply_add, vectorized};
-use super::product::{Left, Right, Start};
+use super::product::{multiply_alone, Left, Right, Start};
 use super::view::Rows;
 use crate::buffer::Buffer;
 use crate::op::lanes::{sum, LANES};
@@ -152,14 +152,7 @@ impl Backward<'_> {
         for keys in block.keys(heads) {
             let (_, d_scores) =
                 self.weights(&of_block, &keys, block.queries.len(), scores, d_scores);
-            product(
-                d_queries,
-                count,
-                width,
-                Left::Rows(d_scores),
-                Right::Rows(keys.keys),
-                Start::Present,
-            );
+            multiply_alone(d_queries, Left::Rows(d_scores), Right::Rows(keys.keys), Start::Present);
         }
         for ((row, head), d_query) in block_rows(block, heads).zip(d_queries.chunks(width)) {
             // SAFETY: a block has its own queries and heads, and `check` has seen that their rows are there.
@@ -192,18 +185,14 @@ impl Backward<'_> {
                 let some = Keys { keys, values, seen_by_first };
                 let (weights, d_scores) =
                     self.weights(&of_block, &some, block.queries.len(), scores, d_scores);
-                product(
+                multiply_alone(
                     d_values,
-                    count,
-                    width,
                     Left::Columns(weights),
                     Right::Rows(of_block.grads),
                     Start::Present,
                 );
-                product(
+                multiply_alone(
                     d_keys,
-                    count,
-                    width,
                     Left::Columns(d_scores),
                     Right::Rows(of_block.queries),
                     Start::Present,

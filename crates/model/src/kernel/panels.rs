@@ -91,14 +91,6 @@ impl Panels {
         matches!(self.numbers, Numbers::Bf16(_))
     }
 
-    /// Bytes of the numbers.
-    pub fn bytes(&self) -> usize {
-        match &self.numbers {
-            Numbers::F32(numbers) => 4 * numbers.len(),
-            Numbers::Bf16(numbers) => 4 * numbers.len(),
-        }
-    }
-
     /// One number.
     pub fn number(&self, step: usize, column: usize) -> f32 {
         let (panel, lane) = (column / self.nr, column % self.nr);

@@ -49,6 +49,29 @@ pub enum Right<'a> {
     Columns(Rows<'a>),
 }
 
+impl Left<'_> {
+    /// (M, K).
+    fn shape(&self) -> (usize, usize) {
+        match self {
+            Self::Rows(left) => (left.rows, left.width),
+            Self::Columns(left) => (left.width, left.rows),
+            Self::Bf16(left) => (left.rows, left.width),
+        }
+    }
+}
+
+impl Right<'_> {
+    /// (K, N).
+    fn shape(&self) -> (usize, usize) {
+        match self {
+            Self::Panels(right) => (right.steps(), right.columns()),
+            Self::TransposedPanels(right) => (right.columns(), right.steps()),
+            Self::Rows(right) => (right.rows, right.width),
+            Self::Columns(right) => (right.width, right.rows),
+        }
+    }
+}
+
 /// A summand `left · right` of a product.
 #[derive(Clone, Copy)]
 pub struct Term<'a> {
@@ -56,6 +79,13 @@ pub struct Term<'a> {
     pub left: Left<'a>,
     /// (K, N).
     pub right: Right<'a>,
+}
+
+impl Term<'_> {
+    /// K.
+    pub(super) fn steps(&self) -> usize {
+        self.left.shape().1
+    }
 }
 
 /// Some columns of the result and the terms that are summed in them.
@@ -128,10 +158,15 @@ pub fn multiply(out: &mut [f32], stride: usize, m: usize, parts: &[Part<'_>], st
     }
 }
 
-/// As [`multiply`], by the calling thread alone.
-pub fn multiply_alone(out: &mut [f32], stride: usize, m: usize, parts: &[Part<'_>], start: Start) {
-    if check(out, stride, m, parts) > 0 {
-        run(out, stride, m, parts, start, 1);
+/// Writes or adds the product of two operands, by the calling thread alone.
+///
+/// Shapes: `out` (M, N).
+pub fn multiply_alone(out: &mut [f32], left: Left<'_>, right: Right<'_>, start: Start) {
+    let ((m, _), (_, n)) = (left.shape(), right.shape());
+    let terms = [Term { left, right }];
+    let parts = [Part { column: 0, columns: n, terms: &terms }];
+    if check(out, n, m, &parts) > 0 {
+        run(out, n, m, &parts, start, 1);
     }
 }
 
@@ -164,17 +199,7 @@ pub(super) fn check(out: &[f32], stride: usize, m: usize, parts: &[Part<'_>]) ->
             "product: result too small"
         );
         for term in part.terms {
-            let (rows, steps) = match term.left {
-                Left::Rows(left) => (left.rows, left.width),
-                Left::Columns(left) => (left.width, left.rows),
-                Left::Bf16(left) => (left.rows, left.width),
-            };
-            let (also_steps, columns) = match term.right {
-                Right::Panels(right) => (right.steps(), right.columns()),
-                Right::TransposedPanels(right) => (right.columns(), right.steps()),
-                Right::Rows(right) => (right.rows, right.width),
-                Right::Columns(right) => (right.width, right.rows),
-            };
+            let ((rows, steps), (also_steps, columns)) = (term.left.shape(), term.right.shape());
             assert_eq!(
                 (rows, steps, columns),
                 (m, also_steps, part.columns),
@@ -271,7 +296,7 @@ unsafe fn run_task(
         gathered.resize(2 * STEPS * kernel.nr, 0.0);
         let mut present = target.start == Start::Present;
         for term in part.terms {
-            for steps in step_blocks(term_steps(term)) {
+            for steps in step_blocks(term.steps()) {
                 for panel in panels.clone() {
                     let columns = panel * kernel.nr..((panel + 1) * kernel.nr).min(part.columns);
                     // SAFETY: the caller's promise.
@@ -292,14 +317,6 @@ unsafe fn run_task(
             }
         }
     });
-}
-
-pub(super) fn term_steps(term: &Term<'_>) -> usize {
-    match term.left {
-        Left::Rows(left) => left.width,
-        Left::Columns(left) => left.rows,
-        Left::Bf16(left) => left.width,
-    }
 }
 
 /// Steps in blocks of much the same even length.

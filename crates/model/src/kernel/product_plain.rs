@@ -1,7 +1,7 @@
 //! The plain product, which tests compare the fast one with.
 
 use super::panels::widen;
-use super::product::{check, term_steps, Left, Part, Right, Start};
+use super::product::{check, Left, Part, Right, Start};
 use super::tile::TileKernel;
 
 /// The product as its definition says, one number after the other: what tests compare [`multiply`] with.
@@ -12,7 +12,7 @@ pub fn multiply_plain(out: &mut [f32], stride: usize, m: usize, parts: &[Part<'_
             for (column, out) in out[part.column..][..part.columns].iter_mut().enumerate() {
                 let mut sum = if start == Start::Present { f64::from(*out) } else { 0.0 };
                 for term in part.terms {
-                    for step in 0..term_steps(term) {
+                    for step in 0..term.steps() {
                         sum += f64::from(left_number(term.left, row, step))
                             * f64::from(right_number(term.right, step, column));
                     }
