@@ -254,7 +254,7 @@ vectorized! {
         dots: &[f32],
     ) -> () {
         let rows = scores.chunks_mut(count).zip(d_scores.chunks_mut(count)).zip(log_sums.iter().zip(dots));
-        for (index, ((row, d_row), (log_sum, dot))) in rows.enumerate() {
+        for (index, ((row, d_row), (&log_sum, &dot))) in rows.enumerate() {
             let seen = visible(seen_by_first, index % queries, count);
             row[seen..].fill(0.0);
             d_row[seen..].fill(0.0);

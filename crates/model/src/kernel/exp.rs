@@ -14,15 +14,17 @@ pub(crate) fn exp<const FMA: bool>(x: f32) -> f32 {
     // Adding and taking away 1.5 · 2²³ rounds to whole numbers.
     const ROUND: f32 = 12_582_912.0;
     let x = x.clamp(-87.33, 88.37);
-    let n = multiply_add::<FMA>(x, LOG2_E, ROUND) - ROUND;
+    let rounded = multiply_add::<FMA>(x, LOG2_E, ROUND);
+    let n = rounded - ROUND;
     let r = multiply_add::<FMA>(n, -LN_2_LOW, multiply_add::<FMA>(n, -LN_2_HIGH, x));
     let mut p = 1.987_569_1e-4;
     for c in [1.398_199_9e-3, 8.333_452e-3, 4.166_579_6e-2, 1.666_666_6e-1, 0.5] {
         p = multiply_add::<FMA>(p, r, c);
     }
     let p = multiply_add::<FMA>(p * r, r, r) + 1.0;
-    // 2ⁿ by its exponent bits; n lies between -126 and 127.
-    p * f32::from_bits(((n as i32 + 127) as u32) << 23)
+    // 2ⁿ by its exponent bits; n lies between -126 and 127, and stands in the low bits of `rounded`. (A conversion to
+    // an integer would be checked for its range, number by number.)
+    p * f32::from_bits(rounded.to_bits().wrapping_add(127) << 23)
 }
 
 #[cfg(test)]

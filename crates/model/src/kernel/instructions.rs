@@ -124,6 +124,20 @@ macro_rules! vectorized {
 }
 pub(crate) use vectorized;
 
+/// Asks for a line of 64 bytes that will be read soon; any address may be named.
+#[inline(always)]
+#[allow(unsafe_code)]
+pub(crate) fn prefetch<T>(line: *const T) {
+    #[cfg(target_arch = "x86_64")]
+    // SAFETY: a prefetch reads nothing into the program, and ignores addresses that are not mapped.
+    unsafe {
+        use std::arch::x86_64::{_mm_prefetch, _MM_HINT_T1};
+        _mm_prefetch::<_MM_HINT_T1>(line.cast());
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = line;
+}
+
 /// `a · b + c`, rounded once where the instruction set can.
 #[inline(always)]
 pub(crate) fn multiply_add<const FMA: bool>(a: f32, b: f32, c: f32) -> f32 {

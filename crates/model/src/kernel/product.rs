@@ -11,15 +11,20 @@ use half::bf16;
 use rayon::prelude::*;
 
 use super::gather::{gather, widen_panel};
-use super::instructions::vectorized;
+use super::instructions::{prefetch, vectorized};
 use super::panels::{Panel, Panels};
 use super::tile::{TileArguments, TileKernel, MAX_TILE};
 use super::view::Rows;
 
 /// Steps at a time: a panel of them and the rows beside it stay in the first cache.
 const STEPS: usize = 320;
-/// Tiles of rows that a task works on: its part of the left operand stays in the second cache.
-const ROW_TILES: usize = 32;
+/// Tiles of rows that a task works on: its part of the left operand and of the result stay in the second cache, with
+/// some panels.
+const ROW_TILES: usize = 16;
+/// Numbers of 32 bits in a line of the cache.
+const LINE: usize = 16;
+/// Tiles of rows below which the next panel is not fetched ahead: they read a panel as fast as memory gives it.
+const WORTH_FETCHING: usize = 4;
 /// Panels of a task at most.
 const PANELS: usize = 8;
 /// Multiplications below which other threads are not woken.
@@ -328,6 +333,38 @@ fn step_blocks(steps: usize) -> impl Iterator<Item = Range<usize>> {
         .filter(|r| !r.is_empty())
 }
 
+/// Where a panel's steps lie.
+#[derive(Clone, Copy)]
+struct PanelSteps<T> {
+    first: *const T,
+    /// Numbers from one step to the next.
+    stride: usize,
+    /// The same steps of the panel that is read after this one; null for none.
+    next: *const T,
+}
+
+impl<T> PanelSteps<T> {
+    /// Some steps of a packed panel of `steps`, the next panel behind it.
+    fn packed(panel: &[T], nr: usize, steps: usize) -> Self {
+        let first = panel.as_ptr();
+        Self { first, stride: nr, next: first.wrapping_add(steps * nr) }
+    }
+
+    fn alone(first: *const T, stride: usize) -> Self {
+        Self { first, stride, next: std::ptr::null() }
+    }
+
+    /// Fetches a tile's share of the next panel's `steps` steps.
+    fn fetch_next(&self, steps: usize, tile: usize, tiles: usize) {
+        if !self.next.is_null() {
+            let numbers = steps * self.stride;
+            for at in (numbers * tile / tiles..numbers * (tile + 1) / tiles).step_by(LINE) {
+                prefetch(self.next.wrapping_add(at));
+            }
+        }
+    }
+}
+
 /// One panel's columns of some rows.
 struct Tile {
     kernel: TileKernel,
@@ -350,15 +387,16 @@ impl Tile {
         gathered: &mut [f32],
     ) {
         let nr = self.kernel.nr;
-        let (b, b_stride) = match (term.left, term.right) {
+        let b = match (term.left, term.right) {
             (Left::Bf16(left), Right::Panels(right)) => {
                 if let (Panel::Bf16(b), Some(kernel)) =
                     (right.panel(panel, steps.start), self.kernel.bf16)
                 {
                     let pairs = left.width.div_ceil(2);
+                    let b = PanelSteps::packed(b, nr, right.steps().div_ceil(2));
                     // SAFETY: the caller's promise; packed rows have a whole tile's lanes.
                     return unsafe {
-                        self.tiles(kernel, b.as_ptr(), nr, steps.len().div_ceil(2), |row| {
+                        self.tiles(kernel, b, steps.len().div_ceil(2), |row| {
                             (
                                 left.pairs
                                     .as_ptr()
@@ -372,35 +410,32 @@ impl Tile {
                 unreachable!("packed rows need bf16 panels and instructions for them")
             }
             (_, Right::Panels(right)) => match right.panel(panel, steps.start) {
-                Panel::F32(b) => (b.as_ptr(), nr),
+                Panel::F32(b) => PanelSteps::packed(b, nr, right.steps()),
                 Panel::Bf16(b) => {
                     widen_panel(gathered, b, nr, steps.len());
-                    (gathered.as_ptr(), nr)
+                    PanelSteps::alone(gathered.as_ptr(), nr)
                 }
             },
             (_, Right::Rows(right)) if columns.len() == nr => {
                 // SAFETY: the block lies within the matrix.
-                (
-                    unsafe { right.data.as_ptr().add(steps.start * right.stride + columns.start) },
-                    right.stride,
-                )
+                let first =
+                    unsafe { right.data.as_ptr().add(steps.start * right.stride + columns.start) };
+                PanelSteps::alone(first, right.stride)
             }
             (_, right) => {
                 gather(gathered, right, nr, steps.clone(), columns);
-                (gathered.as_ptr(), nr)
+                PanelSteps::alone(gathered.as_ptr(), nr)
             }
         };
         // SAFETY: the caller's promise.
         unsafe {
             match term.left {
-                Left::Rows(left) => self.tiles(self.kernel.f32, b, b_stride, steps.len(), |row| {
+                Left::Rows(left) => self.tiles(self.kernel.f32, b, steps.len(), |row| {
                     (left.data.as_ptr().add(row * left.stride + steps.start), left.stride, 1)
                 }),
-                Left::Columns(left) => {
-                    self.tiles(self.kernel.f32, b, b_stride, steps.len(), |row| {
-                        (left.data.as_ptr().add(steps.start * left.stride + row), 1, left.stride)
-                    })
-                }
+                Left::Columns(left) => self.tiles(self.kernel.f32, b, steps.len(), |row| {
+                    (left.data.as_ptr().add(steps.start * left.stride + row), 1, left.stride)
+                }),
                 Left::Bf16(_) => unreachable!("packed rows need packed panels"),
             }
         }
@@ -413,14 +448,17 @@ impl Tile {
     unsafe fn tiles<T>(
         &self,
         kernel: unsafe fn(TileArguments<T>),
-        b: *const T,
-        b_stride: usize,
+        b: PanelSteps<T>,
         k: usize,
         left: impl Fn(usize) -> (*const T, usize, usize),
     ) {
         let mut edge = [0f32; MAX_TILE];
         let whole = self.width == self.kernel.nr;
-        for row in self.rows.clone().step_by(self.kernel.mr) {
+        let tiles = self.rows.len().div_ceil(self.kernel.mr);
+        for (tile, row) in self.rows.clone().step_by(self.kernel.mr).enumerate() {
+            if tiles >= WORTH_FETCHING {
+                b.fetch_next(k, tile, tiles);
+            }
             let rows = self.kernel.mr.min(self.rows.end - row);
             let (a, a_row, a_step) = left(row);
             // SAFETY: the caller's promise.
@@ -437,8 +475,8 @@ impl Tile {
                     a,
                     a_row,
                     a_step,
-                    b,
-                    b_stride,
+                    b: b.first,
+                    b_stride: b.stride,
                     c: place,
                     c_stride,
                     rows,

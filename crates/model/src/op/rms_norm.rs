@@ -88,7 +88,7 @@ vectorized! {
 vectorized! {
     fn scale_rows(x: &[f32], weight: &[f32], inverse: &[f32], normed: &mut [f32]) -> () {
         let width = weight.len();
-        for ((x, normed), inverse) in x.chunks(width).zip(normed.chunks_mut(width)).zip(inverse) {
+        for ((x, normed), &inverse) in x.chunks(width).zip(normed.chunks_mut(width)).zip(inverse) {
             for ((x, normed), weight) in x.iter().zip(normed).zip(weight) {
                 *normed = x * inverse * weight;
             }
@@ -100,7 +100,7 @@ vectorized! {
     fn backward_rows(x: &[f32], weight: &[f32], inverse: &[f32], d_normed: &[f32], d_x: &mut [f32]) -> () {
         let width = weight.len();
         let rows = x.chunks(width).zip(inverse).zip(d_normed.chunks(width)).zip(d_x.chunks_mut(width));
-        for (((x, inverse), d_normed), d_x) in rows {
+        for (((x, &inverse), d_normed), d_x) in rows {
             let parts = x.chunks(LANES).zip(d_normed.chunks(LANES)).zip(weight.chunks(LANES));
             let dot = sum(parts, |((x, d_normed), weight), sums: &mut [f32; LANES]| {
                 for (((x, d_normed), weight), sum) in x.iter().zip(d_normed).zip(weight).zip(sums) {
