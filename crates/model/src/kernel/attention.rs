@@ -15,7 +15,7 @@ use super::instructions::{multiply_add, vectorized};
 use super::product::{multiply_alone, Left, Right, Start};
 use super::view::Rows;
 use crate::buffer::Buffer;
-use crate::op::lanes::{sum, LANES};
+use crate::op::lanes::{self, chunks, sum};
 
 /// Tokens whose queries are worked on at a time.
 pub(super) const QUERIES: usize = 64;
@@ -291,14 +291,12 @@ vectorized! {
         for key in 0..keys.rows {
             let row = keys.row(key);
             for query in 0..queries.rows {
-                scores[query * keys.rows + key] = sum(
-                    row.chunks(LANES).zip(queries.row(query).chunks(LANES)),
-                    |(k, q), sums: &mut [f32; LANES]| {
-                        for ((k, q), sum) in k.iter().zip(q).zip(sums) {
-                            *sum = multiply_add::<FMA>(*k, *q, *sum);
-                        }
-                    },
-                );
+                let ((k, k_rest), (q, q_rest)) = (chunks(row), chunks(queries.row(query)));
+                scores[query * keys.rows + key] = sum(k.zip(q), (k_rest, q_rest), |(k, q), sums| {
+                    for ((k, q), sum) in k.iter().zip(q).zip(sums) {
+                        *sum = multiply_add::<FMA>(*k, *q, *sum);
+                    }
+                });
             }
         }
     }
@@ -339,25 +337,14 @@ vectorized! {
             if seen == 0 {
                 continue;
             }
-            let mut lanes = [f32::NEG_INFINITY; LANES];
-            for chunk in row.chunks(LANES) {
-                for (lane, x) in lanes.iter_mut().zip(chunk) {
-                    *lane = if *x > *lane { *x } else { *lane };
-                }
-            }
             let old = state.largest[index];
-            let largest = f32::max(old, lanes.into_iter().fold(f32::NEG_INFINITY, f32::max) * scale);
+            let largest = f32::max(old, lanes::largest(row) * scale);
             let shrink = if old == f32::NEG_INFINITY { 0.0 } else { exp::<FMA>(old - largest) };
             for x in row.iter_mut() {
                 *x = exp::<FMA>(multiply_add::<FMA>(*x, scale, -largest));
             }
-            let total = sum(row.chunks(LANES), |chunk, sums: &mut [f32; LANES]| {
-                for (x, sum) in chunk.iter().zip(sums) {
-                    *sum += x;
-                }
-            });
             state.largest[index] = largest;
-            state.total[index] = state.total[index] * shrink + total;
+            state.total[index] = state.total[index] * shrink + lanes::total(row);
             if shrink != 1.0 {
                 for x in &mut state.sums[index * state.width..][..state.width] {
                     *x *= shrink;

@@ -7,14 +7,17 @@ use rayon::prelude::*;
 
 use super::attention::{
     block_rows, blocks, check, copy_rows, run, visible, write_scores, Asking, Block, Heads, Keys,
-    Piece, Scratch, Shared, KEYS, QUERIES, SCRATCH,
+    Piece, Scratch, Shared, QUERIES, SCRATCH,
 };
 use super::exp::exp;
 use super::instructions::{multiply_add, vectorized};
 use super::product::{multiply_alone, Left, Right, Start};
 use super::view::Rows;
 use crate::buffer::Buffer;
-use crate::op::lanes::{sum, LANES};
+use crate::op::lanes::{chunks, sum};
+
+/// Keys whose gradients are worked on at a time: as few as queries, so that little is computed of what is hidden.
+const ANSWERING: usize = QUERIES;
 
 /// What the backward reads of the forward.
 #[derive(Clone, Copy)]
@@ -68,7 +71,7 @@ pub fn backward(
             answering.first + answering.piece.keys.rows <= rows,
             "attention: keys beyond the last row"
         );
-        for first in (0..answering.piece.keys.rows).step_by(KEYS) {
+        for first in (0..answering.piece.keys.rows).step_by(ANSWERING) {
             key_blocks.extend((0..heads.groups).map(|group| (answering, first, group)));
         }
     }
@@ -87,7 +90,8 @@ fn row_dots(dots: &mut [f32], out: Rows<'_>, grad: Rows<'_>, heads: Heads) {
 vectorized! {
     fn dot_heads(dots: &mut [f32], a: &[f32], b: &[f32], width: usize) -> () {
         for (dot, (a, b)) in dots.iter_mut().zip(a.chunks(width).zip(b.chunks(width))) {
-            *dot = sum(a.chunks(LANES).zip(b.chunks(LANES)), |(a, b), sums: &mut [f32; LANES]| {
+            let ((a, a_rest), (b, b_rest)) = (chunks(a), chunks(b));
+            *dot = sum(a.zip(b), (a_rest, b_rest), |(a, b), sums| {
                 for ((a, b), sum) in a.iter().zip(b).zip(sums) {
                     *sum = multiply_add::<FMA>(*a, *b, *sum);
                 }
@@ -168,7 +172,7 @@ impl Backward<'_> {
         scratch: &mut Scratch,
     ) {
         let (heads, width) = (self.heads, self.heads.width);
-        let count = KEYS.min(answering.piece.keys.rows - first);
+        let count = ANSWERING.min(answering.piece.keys.rows - first);
         let keys = answering.piece.keys.columns(group * width, width).slice(first, count);
         let values = answering.piece.values.columns(group * width, width).slice(first, count);
         let Scratch { queries, grads, scores, d_scores, d_keys, d_values, rows, .. } = scratch;

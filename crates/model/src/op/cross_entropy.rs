@@ -4,12 +4,12 @@
 
 use rayon::prelude::*;
 
-use super::lanes::{sum, LANES};
+use super::lanes;
 use crate::kernel::exp::exp;
 use crate::kernel::instructions::vectorized;
 use crate::{Target, TargetScore};
 
-/// Logits summed in f32 before the sum goes on in f64.
+/// Exponentials summed in f32 before the sum goes on in f64.
 const CHUNK: usize = 4096;
 
 /// Writes the score of each target.
@@ -17,7 +17,16 @@ const CHUNK: usize = 4096;
 /// Shapes: `logits` (N, V), `targets` and `scores` (N).
 pub fn forward(logits: &[f32], vocabulary: usize, targets: &[Target], scores: &mut [TargetScore]) {
     let rows = logits.par_chunks(vocabulary).zip(targets).zip(scores);
-    rows.for_each(|((logits, target), score)| *score = read(logits, target).score);
+    rows.for_each(|((logits, target), score)| {
+        let mut copy = [0f32; CHUNK];
+        let row = Row::of(logits, target);
+        let sum = logits.chunks(CHUNK).map(|chunk| {
+            let copy = &mut copy[..chunk.len()];
+            copy.copy_from_slice(chunk);
+            exponentiate(copy, row.largest)
+        });
+        *score = row.score(sum.sum());
+    });
 }
 
 /// Writes the score of each target, and over the logits the gradient of `Σ weight · nll`.
@@ -31,60 +40,70 @@ pub fn forward_and_backward(
 ) {
     let rows = logits.par_chunks_mut(vocabulary).zip(targets).zip(scores);
     rows.for_each(|((logits, target), score)| {
-        let row = read(logits, target);
-        *score = row.score;
-        pull(logits, row.largest, target.weight / row.sum as f32);
+        let row = Row::of(logits, target);
+        let sum = logits.chunks_mut(CHUNK).map(|chunk| exponentiate(chunk, row.largest)).sum();
+        *score = row.score(sum);
+        scale(logits, target.weight / sum as f32);
         logits[target.token as usize] -= target.weight;
     });
 }
 
 /// What a row of logits says of its target.
-struct Read {
-    score: TargetScore,
+struct Row {
     largest: f32,
-    /// Of `exp(logit − largest)`.
-    sum: f64,
+    /// The target's own.
+    chosen: f32,
+    correct: bool,
 }
 
-fn read(logits: &[f32], target: &Target) -> Read {
-    let largest = largest(logits);
-    let sum: f64 = logits.chunks(CHUNK).map(|chunk| f64::from(exponentials(chunk, largest))).sum();
-    let token = target.token as usize;
-    let chosen = logits[token];
-    let nll = sum.ln() + f64::from(largest) - f64::from(chosen);
-    // The first among equals is the one that greedy decoding would choose.
-    let correct = chosen == largest && !logits[..token].contains(&largest);
-    // A NaN hides from comparisons, but not from the sum.
-    let nll = if sum.is_finite() { nll } else { f64::NAN };
-    Read { score: TargetScore { nll, correct }, largest, sum }
+impl Row {
+    fn of(logits: &[f32], target: &Target) -> Self {
+        let (largest, token) = (largest(logits), target.token as usize);
+        let chosen = logits[token];
+        // The first among equals is the one that greedy decoding would choose.
+        let correct = chosen == largest && !logits[..token].contains(&largest);
+        Self { largest, chosen, correct }
+    }
+
+    /// The target's score; `sum` is that of all `exp(logit − largest)`.
+    fn score(&self, sum: f64) -> TargetScore {
+        let nll = sum.ln() + f64::from(self.largest) - f64::from(self.chosen);
+        // A NaN hides from comparisons, but not from the sum.
+        let nll = if sum.is_finite() { nll } else { f64::NAN };
+        TargetScore { nll, correct: self.correct }
+    }
+}
+
+/// Turns logits into `exp(logit − largest)`, and returns their sum.
+fn exponentiate(logits: &mut [f32], largest: f32) -> f64 {
+    write_exponentials(logits, largest);
+    f64::from(total(logits))
 }
 
 vectorized! {
     fn largest(logits: &[f32]) -> f32 {
-        let mut lanes = [f32::NEG_INFINITY; LANES];
-        for chunk in logits.chunks(LANES) {
-            for (lane, x) in lanes.iter_mut().zip(chunk) {
-                *lane = if *x > *lane { *x } else { *lane };
-            }
-        }
-        lanes.into_iter().fold(f32::NEG_INFINITY, f32::max)
+        lanes::largest(logits)
     }
 }
 
 vectorized! {
-    fn exponentials(logits: &[f32], largest: f32) -> f32 {
-        sum(logits.chunks(LANES), |chunk, sums: &mut [f32; LANES]| {
-            for (x, sum) in chunk.iter().zip(sums) {
-                *sum += exp::<FMA>(x - largest);
-            }
-        })
-    }
-}
-
-vectorized! {
-    fn pull(logits: &mut [f32], largest: f32, factor: f32) -> () {
+    fn write_exponentials(logits: &mut [f32], largest: f32) -> () {
         for x in logits {
-            *x = exp::<FMA>(*x - largest) * factor;
+            *x = exp::<FMA>(*x - largest);
+        }
+    }
+}
+
+vectorized! {
+    fn total(numbers: &[f32]) -> f32 {
+        lanes::total(numbers)
+    }
+}
+
+vectorized! {
+    fn scale(numbers: &mut [f32], factor: f32) -> () {
+        for x in numbers {
+            *x *= factor;
         }
     }
 }

@@ -4,7 +4,7 @@
 
 use rayon::prelude::*;
 
-use super::lanes::{sum, LANES};
+use super::lanes::{chunks, sum};
 use crate::kernel::instructions::{multiply_add, vectorized};
 
 /// Rows that a thread takes at a time.
@@ -74,7 +74,8 @@ vectorized! {
     fn forward_rows(x: &[f32], weight: &[f32], eps: f32, normed: &mut [f32], inverse: &mut [f32]) -> () {
         let width = weight.len();
         for (x, inverse) in x.chunks(width).zip(inverse.iter_mut()) {
-            let squares = sum(x.chunks(LANES), |x, sums: &mut [f32; LANES]| {
+            let (whole, rest) = chunks(x);
+            let squares = sum(whole, rest, |x, sums| {
                 for (x, sum) in x.iter().zip(sums) {
                     *sum = multiply_add::<FMA>(*x, *x, *sum);
                 }
@@ -101,8 +102,11 @@ vectorized! {
         let width = weight.len();
         let rows = x.chunks(width).zip(inverse).zip(d_normed.chunks(width)).zip(d_x.chunks_mut(width));
         for (((x, &inverse), d_normed), d_x) in rows {
-            let parts = x.chunks(LANES).zip(d_normed.chunks(LANES)).zip(weight.chunks(LANES));
-            let dot = sum(parts, |((x, d_normed), weight), sums: &mut [f32; LANES]| {
+            let (normed, of_weight) = (chunks(d_normed), chunks(weight));
+            let (whole, rest) = chunks(x);
+            let rest = ((rest, normed.1), of_weight.1);
+            let whole = whole.zip(normed.0).zip(of_weight.0);
+            let dot = sum(whole, rest, |((x, d_normed), weight), sums| {
                 for (((x, d_normed), weight), sum) in x.iter().zip(d_normed).zip(weight).zip(sums) {
                     *sum = multiply_add::<FMA>(x * weight, *d_normed, *sum);
                 }
