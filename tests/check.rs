@@ -202,8 +202,15 @@ fn a_folder_is_checked_split_by_split_and_compressed_files_too() {
     let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
     packed.write_all(chat_rows(3).as_bytes()).unwrap();
     folder.write("data/test.jsonl.gz", packed.finish().unwrap());
-    let run = words(["check", "--json", "--data", &folder.name("data")]).expect_code(0);
+    // Rows of one generator: the other splits ask what training told.
+    let run = words(["check", "--json", "--data", &folder.name("data")]).expect_code(1);
     let found = run.json();
+    let leak = &found["quality"]["findings"][0];
+    assert_eq!((&leak["code"], &leak["count"]), (&"leak".into(), &2.into()));
+    assert_eq!(
+        (&leak["rows"][0]["at"]["line"], &leak["rows"][0]["like"]["line"]),
+        (&2.into(), &2.into())
+    );
     let files = found["files"].as_array().unwrap();
     let rows: Vec<u64> = files.iter().map(|file| file["rows"].as_u64().unwrap()).collect();
     assert_eq!((rows, &found["rows"]), (vec![5, 2, 3], &10.into()));

@@ -96,6 +96,9 @@ pub struct CheckArgs {
     /// What a longer row does in training: `raise` fails, `truncate` cuts its end, `drop` leaves it out; needs `--model`
     #[arg(long, value_name = "raise|truncate|drop", default_value = "raise", value_parser = rows::excess_length)]
     pub excess_length_strategy: ExcessLength,
+    /// Write what was found, with the rows in question, as one HTML page to this file
+    #[arg(long, value_name = "PAGE.html")]
+    pub report: Option<PathBuf>,
     /// Threads to compute with [default: one per core]
     #[arg(long, value_name = "N", value_parser = thread_count, allow_negative_numbers = true)]
     pub threads: Option<usize>,

@@ -34,6 +34,7 @@ mod model_text;
 mod plain;
 pub mod problem;
 mod python;
+pub mod quality;
 pub mod read;
 mod reader;
 pub mod render;

@@ -18,6 +18,7 @@ Exit codes: 0 done, 1 a check failed, 2 wrong input or usage, 3 interrupted with
 pub const CHECK: &str = "\
 Examples:
   tunewise check --data data/
+  tunewise check --data data/ --report quality.html
   tunewise check --data data/train.jsonl --model models/my-model --max-length 1024
   tunewise check --data export.jsonl --prompt-feature question --completion-feature answer
 

@@ -1,16 +1,20 @@
 //! `tunewise check`: what is in a data file, and which rows would fail.
 
 mod faults;
+mod findings;
 mod lengths;
+mod page;
 mod survey;
 
 use std::fmt::Display;
 use std::path::{Path, PathBuf};
 
 use serde_json::{json, Value};
+use tunewise_data::quality::{QualityCheck, QualityReport};
 use tunewise_data::{find_splits, ExcessLength};
 
 use crate::args::CheckArgs;
+use crate::destination;
 use crate::exit::Exit;
 use crate::failure::Problem;
 use crate::model_folder::ModelFolder;
@@ -18,6 +22,7 @@ use crate::number::{counted, grouped};
 use crate::output::{self, Form};
 use crate::threads;
 use faults::{FaultKind, Faults};
+use page::PageInput;
 use survey::{Survey, Tokens};
 
 /// Bad rows that are told one by one; further ones are counted.
@@ -32,11 +37,18 @@ pub fn run(args: &CheckArgs, form: Form) -> anyhow::Result<Exit> {
     refuse_limit_without_model(args)?;
     let tokens = args.model.as_deref().map(|model| tokens(args, model)).transpose()?;
     let mut surveys = Vec::new();
-    for path in files(&args.data)? {
-        let survey = Survey::of(&path, &args.rows.answered(), tokens.as_ref())?;
+    let paths = files(&args.data)?;
+    refuse_report_over_input(args, &paths)?;
+    let mut quality = QualityCheck::default();
+    for (file, path) in paths.iter().enumerate() {
+        let options = args.rows.answered();
+        let survey = Survey::of(path, &options, tokens.as_ref(), (file, &mut quality))?;
         print(&survey, form)?;
         surveys.push(survey);
     }
+    let quality = quality.finish();
+    findings::print(&quality, &paths, form)?;
+    write_page(args, &quality, &paths, &surveys)?;
     if tokens.is_none() {
         output::note("rows are read but not tokenized; pass `--model` to see lengths and rows that do not fit");
     }
@@ -52,8 +64,10 @@ pub fn run(args: &CheckArgs, form: Form) -> anyhow::Result<Exit> {
         "bad_rows": found.bad,
         "skipped_rows": found.skipped,
         "files": files,
+        "quality": findings::to_json(&quality, &paths),
     }))?;
-    Ok(judged(&surveys, &found, args.excess_length_strategy))
+    let errors = findings::error_count(&quality);
+    Ok(judged(&surveys, &found, args.excess_length_strategy, errors))
 }
 
 /// Rows of all files.
@@ -64,7 +78,7 @@ struct Found {
 }
 
 /// Tells whether training would fail, and returns the exit that says the same.
-fn judged(surveys: &[Survey], found: &Found, strategy: ExcessLength) -> Exit {
+fn judged(surveys: &[Survey], found: &Found, strategy: ExcessLength, errors: usize) -> Exit {
     let Found { rows, bad, skipped } = *found;
     let useless = useless(surveys);
     if bad > 0 || !useless.is_empty() {
@@ -72,6 +86,11 @@ fn judged(surveys: &[Survey], found: &Found, strategy: ExcessLength) -> Exit {
         let failing = format!("{} read, {} {are} fail", counted(rows, "row"), grouped(bad));
         let what: Vec<String> = (bad > 0).then_some(failing).into_iter().chain(useless).collect();
         output::fail(&what.join("; "), Some(&advice(surveys, strategy)));
+        return Exit::CheckFailed;
+    }
+    if errors > 0 {
+        let what = format!("the rows have {} of severity error", counted(errors, "finding"));
+        output::fail(&what, Some("mend what the findings name, the first of them first"));
         return Exit::CheckFailed;
     }
     if skipped > 0 {
@@ -131,6 +150,27 @@ fn refuse_limit_without_model(args: &CheckArgs) -> anyhow::Result<()> {
     let what = format!("`{flag}` is given without `--model`, expected both");
     let hint = "a length is counted in the tokens of a model: pass `--model DIR`";
     Err(Problem::with_hint(what, hint).into())
+}
+
+/// Nothing, where the page would replace none of what is read.
+fn refuse_report_over_input(args: &CheckArgs, paths: &[PathBuf]) -> anyhow::Result<()> {
+    let Some(page) = &args.report else { return Ok(()) };
+    let read: Vec<&Path> = paths.iter().chain(&args.model).map(PathBuf::as_path).collect();
+    destination::file("--report", page, &read)
+}
+
+/// Writes the page, where one is asked for.
+fn write_page(
+    args: &CheckArgs,
+    quality: &QualityReport,
+    paths: &[PathBuf],
+    surveys: &[Survey],
+) -> anyhow::Result<()> {
+    let Some(page) = &args.report else { return Ok(()) };
+    let input = PageInput { report: quality, files: paths, surveys };
+    page::write(page, &input, &args.rows.answered())?;
+    output::say(format_args!("wrote `{}`", page.display()));
+    Ok(())
 }
 
 fn tokens(args: &CheckArgs, model: &Path) -> anyhow::Result<Tokens> {

@@ -39,6 +39,11 @@ impl Lengths {
         self.rows.is_empty()
     }
 
+    /// Each length and how many rows have it, the shortest first.
+    pub fn by_length(&self) -> impl Iterator<Item = (usize, usize)> + '_ {
+        self.rows.iter().map(|(length, count)| (*length, *count))
+    }
+
     /// The rows that the limit allows.
     pub fn within_limit(&self) -> usize {
         self.rows.range(..=self.max_length).map(|(_, count)| count).sum()

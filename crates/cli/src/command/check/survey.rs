@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use serde_json::{json, Value};
+use tunewise_data::quality::{Inspected, Place, QualityCheck};
 use tunewise_data::{
     BadRow, DataError, ExcessLength, NothingSupervised, OnBadRow, ReadOptions, RenderProblem,
     Renderer, Row, RowFormat, RowReader, TokenExample, TrainOn,
@@ -71,7 +72,7 @@ struct Counts {
 }
 
 impl Survey {
-    /// Reads the file and tokenizes its rows.
+    /// Reads the file, tokenizes its rows, and hands each to the quality check as one of file number `file`.
     ///
     /// # Errors
     /// When the file itself cannot be read.
@@ -79,6 +80,7 @@ impl Survey {
         path: &Path,
         options: &ReadOptions,
         tokens: Option<&Tokens>,
+        (file, quality): (usize, &mut QualityCheck),
     ) -> anyhow::Result<Survey> {
         let begin = Instant::now();
         let mut survey = Survey {
@@ -94,14 +96,24 @@ impl Survey {
         };
         let mut readable = 0;
         let mut reader = RowReader::open(path, options)?;
-        let work = |row: Row| tokens.map(|tokens| tokens.count_row(&row));
+        let work = |row: Row| {
+            (Inspected::of(&row.example, file), tokens.map(|tokens| tokens.count_row(&row)))
+        };
         reader.for_each(work, |row| -> anyhow::Result<ControlFlow<()>> {
             match row {
-                Ok(counts) => {
+                Ok((inspected, counts)) => {
                     readable += 1;
+                    quality.add(inspected);
                     counts.into_iter().for_each(|counts| survey.count(counts));
                 }
-                Err(error) => survey.unreadable(error, options.on_bad_row)?,
+                Err(error) => {
+                    if let (DataError::Row { line, problem, .. }, OnBadRow::Fail) =
+                        (&error, options.on_bad_row)
+                    {
+                        quality.add_bad(Place { file, line: *line }, problem);
+                    }
+                    survey.unreadable(error, options.on_bad_row)?;
+                }
             }
             Ok(ControlFlow::Continue(()))
         })?;

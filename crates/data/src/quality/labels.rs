@@ -1,0 +1,184 @@
+//! Rows whose answers are labels: contradictions, suspect labels, rare and unseen ones.
+
+use std::collections::{BTreeMap, HashMap};
+
+use super::finding::{Code, Found};
+use super::label_noise::suspicions;
+use super::near::normalized;
+use super::set::{Findings, Kept};
+use super::splits::QuestionGroups;
+
+/// Training rows below which answers are not taken for labels.
+const FEWEST_ROWS: usize = 20;
+/// Words of a label at most.
+const LABEL_WORDS: usize = 5;
+/// Bytes of a label at most.
+const LABEL_BYTES: usize = 60;
+/// Share of the answers that have to be that short.
+const SHORT_SHARE: f64 = 0.98;
+/// Rows for each label at least, on average.
+const ROWS_PER_LABEL: usize = 3;
+/// Training rows of a label below which it is rare.
+const RARE: usize = 10;
+/// Suspicion from which a label is told, where its neighbours agree on another.
+const SUSPECT: f64 = 0.9;
+/// Training rows up to which labels are compared with those of their neighbours.
+const MOST_NEIGHBOURS: usize = 200_000;
+
+/// The labels of a set, numbered in order of their names.
+pub(super) struct LabelTask {
+    numbers: BTreeMap<String, usize>,
+}
+
+impl LabelTask {
+    /// The labels, where the training rows' answers are such.
+    pub(super) fn of(rows: &[Kept]) -> Option<LabelTask> {
+        let training: Vec<&Kept> = rows.iter().filter(|row| row.is_training()).collect();
+        let is_short = |answer: &str| {
+            let words = answer.split_whitespace().count();
+            answer.len() <= LABEL_BYTES && (1..=LABEL_WORDS).contains(&words)
+        };
+        let short = training.iter().filter(|row| is_short(&row.answer)).count();
+        let asks = training.iter().all(|row| !row.question.is_empty());
+        if training.len() < FEWEST_ROWS || !asks {
+            return None;
+        }
+        let distinct: std::collections::BTreeSet<String> =
+            training.iter().map(|row| label(&row.answer)).collect();
+        let labels = (short as f64) >= SHORT_SHARE * training.len() as f64
+            && distinct.len() >= 2
+            && distinct.len() * ROWS_PER_LABEL <= training.len();
+        // Labels of other splits are known too, so that each answer has a number.
+        let all = rows.iter().map(|row| label(&row.answer)).chain(distinct);
+        let names: std::collections::BTreeSet<String> = all.collect();
+        labels.then(|| LabelTask {
+            numbers: names.into_iter().enumerate().map(|(number, name)| (name, number)).collect(),
+        })
+    }
+
+    /// How many there are.
+    pub(super) fn len(&self) -> usize {
+        self.numbers.len()
+    }
+
+    fn number(&self, answer: &str) -> usize {
+        self.numbers.get(&label(answer)).copied().unwrap_or(self.numbers.len())
+    }
+}
+
+fn label(answer: &str) -> String {
+    answer.trim().to_owned()
+}
+
+/// Adds what the labels show.
+pub(super) fn compare(
+    rows: &[Kept],
+    task: &LabelTask,
+    questions: &QuestionGroups,
+    findings: &mut Findings,
+) {
+    let numbers: Vec<usize> = rows.iter().map(|row| task.number(&row.answer)).collect();
+    contradictions(rows, &numbers, questions, findings);
+    near_contradictions(rows, &numbers, questions, findings);
+    suspects(rows, &numbers, task, findings);
+    counts(rows, &numbers, task, findings);
+}
+
+/// One question under one system message, different labels: told of the rows that do not have the label of most.
+fn contradictions(
+    rows: &[Kept],
+    numbers: &[usize],
+    questions: &QuestionGroups,
+    findings: &mut Findings,
+) {
+    for members in questions.same() {
+        let usual = most(members.iter().map(|row| numbers[*row]));
+        for &row in members.iter().filter(|row| usual != Some(numbers[**row])) {
+            let other = members.iter().find(|other| numbers[**other] != numbers[row]);
+            if let Some(&other) = other {
+                findings.add_pair(Code::Contradiction, &rows[row], &rows[other], None);
+            }
+        }
+    }
+}
+
+/// The label that more than half have, if one does.
+fn most(labels: impl Iterator<Item = usize>) -> Option<usize> {
+    let mut counts: BTreeMap<usize, usize> = BTreeMap::new();
+    labels.for_each(|label| *counts.entry(label).or_default() += 1);
+    let all: usize = counts.values().sum();
+    counts.into_iter().find(|(_, count)| 2 * count > all).map(|(label, _)| label)
+}
+
+/// Nearly one question, different labels: told of the later row of each pair.
+fn near_contradictions(
+    rows: &[Kept],
+    numbers: &[usize],
+    questions: &QuestionGroups,
+    findings: &mut Findings,
+) {
+    let mut told = vec![false; rows.len()];
+    for edge in questions.near().edges() {
+        let (first, second) = (questions.row(edge.first), questions.row(edge.second));
+        if numbers[first] != numbers[second]
+            && rows[first].system == rows[second].system
+            && !told[second]
+        {
+            told[second] = true;
+            findings.add_pair(Code::NearContradiction, &rows[second], &rows[first], None);
+        }
+    }
+}
+
+/// Labels that the nearest training rows do not have.
+fn suspects(rows: &[Kept], numbers: &[usize], task: &LabelTask, findings: &mut Findings) {
+    let training: Vec<usize> = (0..rows.len()).filter(|row| rows[*row].is_training()).collect();
+    if training.len() > MOST_NEIGHBOURS {
+        return;
+    }
+    let texts: Vec<String> = training.iter().map(|row| normalized(&rows[*row].question)).collect();
+    let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
+    let labels: Vec<usize> = training.iter().map(|row| numbers[*row]).collect();
+    let names: Vec<&str> = task.numbers.keys().map(String::as_str).collect();
+    let mut suspect: Vec<(usize, f64, usize, Option<usize>)> = suspicions(&texts, &labels)
+        .into_iter()
+        .enumerate()
+        .filter(|(at, found)| found.score >= SUSPECT && found.majority != labels[*at])
+        .map(|(at, found)| (at, found.score, found.majority, found.nearest))
+        .collect();
+    suspect.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
+    for (at, score, majority, nearest) in suspect {
+        let row = &rows[training[at]];
+        let other = nearest.map(|near| rows[training[near]].place);
+        let found = Found { place: row.place, other, score: Some(score) };
+        findings.add(Code::SuspectLabel, row.number, found, || {
+            let expected = names.get(majority).copied().unwrap_or_default();
+            let (question, answer) =
+                (super::inspect::excerpt(&row.question), super::inspect::excerpt(&row.answer));
+            format!("`{question}` → `{answer}`, its neighbours `{expected}`")
+        });
+    }
+}
+
+/// Rare labels of the training rows, and labels of other rows that no training row has.
+fn counts(rows: &[Kept], numbers: &[usize], task: &LabelTask, findings: &mut Findings) {
+    let mut training: HashMap<usize, usize> = HashMap::new();
+    for (row, number) in rows.iter().zip(numbers) {
+        if row.is_training() {
+            *training.entry(*number).or_default() += 1;
+        }
+    }
+    let names: Vec<&String> = task.numbers.keys().collect();
+    let name = |number: usize| names.get(number).map_or("", |name| name.as_str());
+    for (row, &number) in rows.iter().zip(numbers) {
+        let count = training.get(&number).copied().unwrap_or(0);
+        let code = match (row.is_training(), count) {
+            (false, 0) => Code::UnseenLabel,
+            (true, count) if count < RARE => Code::RareLabel,
+            _ => continue,
+        };
+        let found = Found { place: row.place, other: None, score: None };
+        findings
+            .add(code, row.number, found, || format!("`{}`: {count} training rows", name(number)));
+    }
+}
