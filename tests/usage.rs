@@ -183,9 +183,10 @@ fn a_device_that_this_build_lacks_exits_2() {
 fn help_and_version_exit_0_and_no_command_exits_2() {
     let version = tunewise("--version").expect_code(0);
     assert_eq!(version.stdout, concat!("tunewise ", env!("CARGO_PKG_VERSION"), "\n"));
-    for command in
-        ["check", "train", "render", "generate", "evaluate", "compare", "merge", "recipe", "doctor"]
-    {
+    for command in [
+        "check", "prepare", "train", "render", "generate", "evaluate", "compare", "merge",
+        "recipe", "doctor",
+    ] {
         let help = words([command, "--help"]).expect_code(0);
         assert!(help.stdout.contains("Examples:\n  tunewise "), "{command}");
         assert!(tunewise("--help").stdout.contains(&format!("\n  {command} ")), "{command}");

@@ -3,6 +3,7 @@
 pub mod bench;
 pub mod compute;
 pub mod examples;
+pub mod prepare;
 pub mod recipe;
 pub mod rows;
 pub mod sampling;
@@ -18,6 +19,7 @@ use tunewise_model::Instructions;
 
 use bench::BenchArgs;
 use compute::{ComputeArgs, ModelArgs};
+use prepare::PrepareArgs;
 use recipe::RecipeFlags;
 use rows::RowArgs;
 use sampling::SamplingArgs;
@@ -46,6 +48,9 @@ pub enum Command {
     /// Read a data file and say what is in it and which rows would fail
     #[command(after_help = examples::CHECK)]
     Check(CheckArgs),
+    /// Make the splits of a data folder from files of rows, without repeats and leaks, and account for every row
+    #[command(after_help = examples::PREPARE)]
+    Prepare(PrepareArgs),
     /// Train an adapter
     #[command(after_help = examples::TRAIN)]
     Train(TrainArgs),

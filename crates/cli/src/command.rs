@@ -7,6 +7,7 @@ mod doctor;
 mod evaluate;
 mod generate;
 mod merge;
+mod prepare;
 mod recipe;
 mod render;
 mod train;
@@ -14,7 +15,7 @@ mod train;
 use crate::args::compute::ComputeArgs;
 use crate::args::{Cli, Command};
 use crate::exit::Exit;
-use crate::model_folder::prepare;
+use crate::model_folder;
 use crate::output::Form;
 use crate::threads;
 
@@ -29,6 +30,7 @@ pub fn run(cli: Cli, form: Form) -> anyhow::Result<Exit> {
     }
     match cli.command {
         Command::Check(args) => check::run(&args, form),
+        Command::Prepare(args) => prepare::run(&args, form),
         Command::Train(args) => train::run(&args, form),
         Command::Render(args) => render::run(&args, form),
         Command::Generate(args) => on(&args.model.compute, || generate::run(&args, form)),
@@ -46,6 +48,6 @@ fn on(
     compute: &ComputeArgs,
     command: impl FnOnce() -> anyhow::Result<Exit> + Send,
 ) -> anyhow::Result<Exit> {
-    prepare(compute)?;
+    model_folder::prepare(compute)?;
     threads::within(command)
 }

@@ -5,6 +5,7 @@ use std::io;
 
 use anyhow::Error;
 use serde_json::{json, Value};
+use tunewise_data::prepare::PrepareError;
 use tunewise_data::DataError;
 use tunewise_infer::InferError;
 use tunewise_model::ModelError;
@@ -99,6 +100,8 @@ fn hint(cause: &(dyn std::error::Error + 'static)) -> Option<String> {
     } else if let Some(error) = cause.downcast_ref::<InferError>() {
         error.hint()
     } else if let Some(error) = cause.downcast_ref::<ModelError>() {
+        error.hint()
+    } else if let Some(error) = cause.downcast_ref::<PrepareError>() {
         error.hint()
     } else if let Some(error) = cause.downcast_ref::<DataError>() {
         error.hint()

@@ -32,6 +32,7 @@ mod message;
 mod model_files;
 mod model_text;
 mod plain;
+pub mod prepare;
 pub mod problem;
 mod python;
 pub mod quality;

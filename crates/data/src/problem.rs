@@ -55,6 +55,14 @@ pub enum RowProblem {
         /// The number as written.
         found: String,
     },
+    /// A row of a table with more or fewer cells than its header.
+    #[error("the number of cells is {found}, expected {expected} as in the header")]
+    CellCount {
+        /// The cells of the row.
+        found: usize,
+        /// The cells of the header.
+        expected: usize,
+    },
     /// A line that is JSON but no object.
     #[error("the row is {found}, expected an object")]
     NotAnObject {
@@ -185,6 +193,7 @@ impl RowProblem {
             P::DuplicateKey { .. } => "keep one of the two".into(),
             P::TooDeep { .. } => "flatten the row, or write the nested part as a string".into(),
             P::LongInteger { .. } => "put the number in quotes".into(),
+            P::CellCount { .. } => "put cells that hold the delimiter or a line break in double quotes".into(),
             P::NotAnObject { found: "an array" } => "write one object per line instead of one array".into(),
             P::NotAnObject { .. } => "each line holds one JSON object".into(),
             P::UnknownFormat { .. } => "write `messages`, `conversations`, `prompt` and `completion`, `instruction` \

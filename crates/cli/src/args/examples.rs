@@ -5,6 +5,7 @@ use tunewise_infer::Metric;
 /// Below `tunewise --help`.
 pub const ALL: &str = "\
 The order of work:
+  tunewise prepare  --data export.csv --output data/              make the splits, leave out repeats and bad rows
   tunewise check    --model DIR --data data/                      read the data, find what would fail
   tunewise compare  --model DIR --test data/test.jsonl --arms zero-shot,system-prompt ...   prompt first
   tunewise train    --model DIR --data data/ --output run/        fine-tune what prompts do not reach
@@ -24,6 +25,18 @@ Examples:
 
 It exits 1 where a row would fail in training; with `--on-bad-row skip` and `--excess-length-strategy` as in training,
 rows that training would leave out or cut are counted and do not fail.";
+
+/// Below `tunewise prepare --help`.
+pub const PREPARE: &str = "\
+Examples:
+  tunewise prepare --data export.jsonl --output data
+  tunewise prepare --data tickets.csv --prompt-feature question --completion-feature answer --output data \\
+                   --split 0.8/0.1/0.1 --group-by customer --redact
+  tunewise prepare --data exports/ --output data --on-bad-row skip --drop cut-off,contradiction --max-rows 20000
+
+Equal questions are always in one split, nearly equal ones where they are found. `ledger.jsonl` has one row for each row
+of the input: the file and line it went to, or why it was left out. The same files, flags and seed give the same bytes.
+All rows are held in memory. Ctrl-C exits 130 and saves nothing.";
 
 /// Below `tunewise train --help`.
 pub const TRAIN: &str = "\

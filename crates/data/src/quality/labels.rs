@@ -1,6 +1,6 @@
 //! Rows whose answers are labels: contradictions, suspect labels, rare and unseen ones.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::finding::{Code, Found};
 use super::label_noise::suspicions;
@@ -33,27 +33,13 @@ pub(super) struct LabelTask {
 impl LabelTask {
     /// The labels, where the training rows' answers are such.
     pub(super) fn of(rows: &[Kept]) -> Option<LabelTask> {
-        let training: Vec<&Kept> = rows.iter().filter(|row| row.is_training()).collect();
-        let is_short = |answer: &str| {
-            let words = answer.split_whitespace().count();
-            answer.len() <= LABEL_BYTES && (1..=LABEL_WORDS).contains(&words)
-        };
-        let short = training.iter().filter(|row| is_short(&row.answer)).count();
-        let asks = training.iter().all(|row| !row.question.is_empty());
-        if training.len() < FEWEST_ROWS || !asks {
-            return None;
-        }
-        let distinct: std::collections::BTreeSet<String> =
-            training.iter().map(|row| label(&row.answer)).collect();
-        let labels = (short as f64) >= SHORT_SHARE * training.len() as f64
-            && distinct.len() >= 2
-            && distinct.len() * ROWS_PER_LABEL <= training.len();
+        let training = rows.iter().filter(|row| row.is_training());
+        let trained = label_names(training.map(|row| (&*row.question, &*row.answer)))?;
         // Labels of other splits are known too, so that each answer has a number.
-        let all = rows.iter().map(|row| label(&row.answer)).chain(distinct);
-        let names: std::collections::BTreeSet<String> = all.collect();
-        labels.then(|| LabelTask {
-            numbers: names.into_iter().enumerate().map(|(number, name)| (name, number)).collect(),
-        })
+        let all = rows.iter().map(|row| label(&row.answer)).chain(trained);
+        let names: BTreeSet<String> = all.collect();
+        let numbers = names.into_iter().enumerate().map(|(number, name)| (name, number)).collect();
+        Some(LabelTask { numbers })
     }
 
     /// How many there are.
@@ -66,7 +52,28 @@ impl LabelTask {
     }
 }
 
-fn label(answer: &str) -> String {
+/// The names of the labels, where the answers to these questions are such; `None` where they are texts or few.
+pub(crate) fn label_names<'a>(
+    rows: impl Iterator<Item = (&'a str, &'a str)>,
+) -> Option<BTreeSet<String>> {
+    let rows: Vec<(&str, &str)> = rows.collect();
+    if rows.len() < FEWEST_ROWS || rows.iter().any(|(question, _)| question.is_empty()) {
+        return None;
+    }
+    let is_short = |answer: &str| {
+        let words = answer.split_whitespace().count();
+        answer.len() <= LABEL_BYTES && (1..=LABEL_WORDS).contains(&words)
+    };
+    let short = rows.iter().filter(|(_, answer)| is_short(answer)).count();
+    let names: BTreeSet<String> = rows.iter().map(|(_, answer)| label(answer)).collect();
+    let are_labels = (short as f64) >= SHORT_SHARE * rows.len() as f64
+        && names.len() >= 2
+        && names.len() * ROWS_PER_LABEL <= rows.len();
+    are_labels.then_some(names)
+}
+
+/// The label that an answer is.
+pub(crate) fn label(answer: &str) -> String {
     answer.trim().to_owned()
 }
 

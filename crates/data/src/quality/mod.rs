@@ -18,4 +18,5 @@ pub mod text;
 
 pub use finding::{Code, Finding, Found, Place, Severity};
 pub use inspect::{code_of, Inspected};
+pub(crate) use labels::{label, label_names};
 pub use set::{QualityCheck, QualityReport};

@@ -265,7 +265,7 @@ fn join_identical(texts: &[&str], joined: &mut Joined) -> Vec<usize> {
 }
 
 /// A text in lowercase, with one space between its runs of letters and digits.
-pub(super) fn normalized(text: &str) -> String {
+pub(crate) fn normalized(text: &str) -> String {
     let lowercase = text.to_lowercase();
     let mut normalized = String::with_capacity(lowercase.len());
     let runs = lowercase.split(|character: char| !character.is_alphanumeric());

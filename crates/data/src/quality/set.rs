@@ -59,6 +59,8 @@ pub(super) struct Findings {
     by_code: BTreeMap<Code, Finding>,
     /// Whether the worst of each row is an error or a warning, by the row's number.
     harmful: Vec<bool>,
+    /// Whether rows beyond [`Finding::ROWS`] are named too.
+    every_row: bool,
 }
 
 impl Findings {
@@ -73,7 +75,7 @@ impl Findings {
         let empty = || Finding { code, count: 0, rows: Vec::new(), examples: Vec::new() };
         let finding = self.by_code.entry(code).or_insert_with(empty);
         finding.count += 1;
-        if finding.rows.len() < Finding::ROWS {
+        if self.every_row || finding.rows.len() < Finding::ROWS {
             finding.rows.push(found);
         }
         if finding.examples.len() < Finding::EXAMPLES {
@@ -118,6 +120,12 @@ pub struct QualityReport {
 }
 
 impl QualityCheck {
+    /// A check whose findings name every row, however many there are.
+    pub fn of_every_row() -> QualityCheck {
+        let findings = Findings { every_row: true, ..Findings::default() };
+        QualityCheck { findings, ..QualityCheck::default() }
+    }
+
     /// Adds a row.
     pub fn add(&mut self, row: Inspected) {
         let number = self.rows;

@@ -1,0 +1,133 @@
+//! Secrets in the rows, replaced by placeholders that are the same for the same secret in every row.
+
+use std::collections::BTreeSet;
+
+use rayon::prelude::*;
+use serde_json::{Map, Value};
+
+use super::error::PrepareError;
+use super::pool::{Candidate, Pool, State};
+use crate::error::DataError;
+use crate::example::Example;
+use crate::format::{ColumnMap, RowFormat};
+use crate::problem::RowProblem;
+use crate::quality::secrets::{find, Redaction, SecretKind};
+use crate::quality::{Inspected, Place};
+use crate::row::{body, Demand};
+
+impl Pool {
+    /// Replaces the secrets in every text of the kept rows, and in what is told of the others.
+    ///
+    /// # Errors
+    /// A row that is none any more without its secrets.
+    pub(super) fn redact(&mut self) -> Result<(), PrepareError> {
+        let entries = self.entries.par_iter();
+        let held = entries
+            .map(|entry| entry.kept().is_some_and(|row| row.written.values().any(holds_secret)));
+        let held: Vec<bool> = held.collect();
+        let mut redaction = Redaction::new();
+        for (entry, held) in self.entries.iter_mut().zip(held) {
+            let place = entry.place;
+            match &mut entry.state {
+                State::Kept(row) if held => {
+                    row.redact(&mut redaction);
+                    let again = inspected(&row.written, self.format, place);
+                    row.inspected = again.map_err(|problem| DataError::Row {
+                        path: self.files.get(place.file).cloned().unwrap_or_default(),
+                        line: place.line,
+                        problem: Box::new(problem),
+                    })?;
+                }
+                State::Kept(_) => {}
+                State::Out(out) => {
+                    if let Some(redacted) = redaction.redact(&out.detail) {
+                        out.detail = redacted;
+                    }
+                }
+            }
+        }
+        let counts = redaction.counts().into_iter();
+        self.secrets = counts.map(|(kind, count)| (kind.code(), count)).collect();
+        Ok(())
+    }
+}
+
+impl Candidate {
+    fn redact(&mut self, redaction: &mut Redaction) {
+        let mut kinds = BTreeSet::new();
+        for value in self.written.values_mut() {
+            redact_value(value, redaction, &mut kinds);
+        }
+        self.redacted = kinds.into_iter().map(SecretKind::code).collect();
+    }
+}
+
+/// A written row, looked at again.
+fn inspected(
+    written: &Map<String, Value>,
+    format: RowFormat,
+    place: Place,
+) -> Result<Inspected, RowProblem> {
+    let columns = ColumnMap::default();
+    let demand = Demand { columns: &columns, answer: false };
+    let body = body(written, format, &demand)?;
+    Ok(Inspected::of(&Example { line: place.line, body }, place.file))
+}
+
+fn holds_secret(value: &Value) -> bool {
+    match value {
+        Value::String(text) => !find(text).is_empty(),
+        Value::Array(items) => items.iter().any(holds_secret),
+        Value::Object(entries) => entries.values().any(holds_secret),
+        Value::Null | Value::Bool(_) | Value::Number(_) => false,
+    }
+}
+
+/// Replaces the secrets in a value's texts, and adds their kinds.
+fn redact_value(value: &mut Value, redaction: &mut Redaction, kinds: &mut BTreeSet<SecretKind>) {
+    match value {
+        Value::String(text) => {
+            kinds.extend(find(text).iter().map(|secret| secret.kind));
+            if let Some(redacted) = redaction.redact(text) {
+                *text = redacted;
+            }
+        }
+        Value::Array(items) => {
+            for item in items {
+                redact_value(item, redaction, kinds);
+            }
+        }
+        Value::Object(entries) => {
+            for entry in entries.values_mut() {
+                redact_value(entry, redaction, kinds);
+            }
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn every_text_of_a_value_is_redacted_and_the_same_secret_alike() {
+        let mut value = json!({
+            "messages": [{ "content": "I am jane.doe@mail.com" }],
+            "tools": { "arguments": "{\"to\": \"jane.doe@mail.com\"}" },
+            "id": 7,
+        });
+        let mut kinds = BTreeSet::new();
+        redact_value(&mut value, &mut Redaction::new(), &mut kinds);
+        let expected = json!({
+            "messages": [{ "content": "I am [EMAIL_1]" }],
+            "tools": { "arguments": "{\"to\": \"[EMAIL_1]\"}" },
+            "id": 7,
+        });
+        assert_eq!(value, expected);
+        assert_eq!(kinds, BTreeSet::from([SecretKind::Email]));
+        assert!(!holds_secret(&value));
+    }
+}
