@@ -80,9 +80,14 @@ def answers(summary, **_):
 
 
 def prepare(summary, seconds, **_):
-    """Returns the speed of the whole command, its start and the loading of the tokenizer included."""
+    """Returns the speed over the files, whose clock starts once the tokenizer is loaded, as the peer's does."""
     tokens = sum(file["tokens"]["total"] for file in summary["files"])
-    return {"rows_per_second": summary["rows"] / seconds, "rows": summary["rows"], "tokens": tokens}
+    return {
+        "rows_per_second": summary["rows"] / sum(file["seconds"] for file in summary["files"]),
+        "whole_command_rows_per_second": summary["rows"] / seconds,
+        "rows": summary["rows"],
+        "tokens": tokens,
+    }
 
 
 KINDS = {read.__name__: read for read in (step, rows, answers, prepare, products)}
