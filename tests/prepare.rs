@@ -355,3 +355,32 @@ fn wrong_requests_are_told_before_anything_is_written() {
         "error: all rows are left out (2 `unreadable`), expected at least one to keep"
     );
 }
+
+#[test]
+fn a_quote_that_is_never_closed_is_a_bad_row_and_not_the_rest_of_the_file() {
+    let folder = Folder::new();
+    folder.write("rows.csv", "prompt,completion\nWhen?,now\nWho?,\"me\nWhere?,here\nWhy?,so\n");
+    prepare(&folder, "rows.csv", &["--split", "1/0/0", "--on-bad-row", "skip"]).expect_code(0);
+    assert_eq!(folder.read_rows("out/train.jsonl").len(), 1);
+    let told = &folder.read_rows("out/ledger.jsonl")[1];
+    assert_eq!(told["detail"], "a quoted cell is not closed before the end of the file");
+}
+
+#[test]
+fn the_arguments_of_a_call_stay_json_when_they_are_redacted() {
+    let folder = Folder::new();
+    let arguments =
+        json!({ "body": "Hi\nbob@mail.com", "card": 4_111_111_111_111_111_u64 }).to_string();
+    let call =
+        json!({ "type": "function", "function": { "name": "send", "arguments": arguments } });
+    let row = json!({ "messages": [
+        { "role": "user", "content": "Send it." },
+        { "role": "assistant", "tool_calls": [call] },
+    ]});
+    folder.write("rows.jsonl", format!("{row}\n"));
+    prepare(&folder, "rows.jsonl", &["--split", "1/0/0", "--redact"]).expect_code(0);
+    let call = &folder.read_rows("out/train.jsonl")[0]["messages"][1]["tool_calls"][0];
+    let written: Value =
+        serde_json::from_str(call["function"]["arguments"].as_str().unwrap()).unwrap();
+    assert_eq!(written, json!({ "body": "Hi\n[EMAIL_1]", "card": "[CARD_NUMBER_1]" }));
+}

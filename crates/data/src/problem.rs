@@ -63,6 +63,9 @@ pub enum RowProblem {
         /// The cells of the header.
         expected: usize,
     },
+    /// A row of a table that runs to the end of the file in an open quote.
+    #[error("a quoted cell is not closed before the end of the file")]
+    OpenQuote,
     /// A line that is JSON but no object.
     #[error("the row is {found}, expected an object")]
     NotAnObject {
@@ -194,6 +197,7 @@ impl RowProblem {
             P::TooDeep { .. } => "flatten the row, or write the nested part as a string".into(),
             P::LongInteger { .. } => "put the number in quotes".into(),
             P::CellCount { .. } => "put cells that hold the delimiter or a line break in double quotes".into(),
+            P::OpenQuote => "close the quote; a quote inside a quoted cell is written twice".into(),
             P::NotAnObject { found: "an array" } => "write one object per line instead of one array".into(),
             P::NotAnObject { .. } => "each line holds one JSON object".into(),
             P::UnknownFormat { .. } => "write `messages`, `conversations`, `prompt` and `completion`, `instruction` \

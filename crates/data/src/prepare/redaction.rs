@@ -76,10 +76,13 @@ fn inspected(
 
 fn holds_secret(value: &Value) -> bool {
     match value {
-        Value::String(text) => !find(text).is_empty(),
+        Value::String(text) => {
+            !find(text).is_empty() || inner(text).is_some_and(|v| holds_secret(&v))
+        }
+        Value::Number(number) => !find(&number.to_string()).is_empty(),
         Value::Array(items) => items.iter().any(holds_secret),
         Value::Object(entries) => entries.values().any(holds_secret),
-        Value::Null | Value::Bool(_) | Value::Number(_) => false,
+        Value::Null | Value::Bool(_) => false,
     }
 }
 
@@ -87,9 +90,22 @@ fn holds_secret(value: &Value) -> bool {
 fn redact_value(value: &mut Value, redaction: &mut Redaction, kinds: &mut BTreeSet<SecretKind>) {
     match value {
         Value::String(text) => {
+            // JSON in a text stays JSON: a call's arguments are read by programs.
+            if let Some(mut value) = inner(text).filter(holds_secret) {
+                redact_value(&mut value, redaction, kinds);
+                *text = value.to_string();
+                return;
+            }
             kinds.extend(find(text).iter().map(|secret| secret.kind));
             if let Some(redacted) = redaction.redact(text) {
                 *text = redacted;
+            }
+        }
+        Value::Number(number) => {
+            let mut text = Value::String(number.to_string());
+            if holds_secret(&text) {
+                redact_value(&mut text, redaction, kinds);
+                *value = text;
             }
         }
         Value::Array(items) => {
@@ -102,8 +118,15 @@ fn redact_value(value: &mut Value, redaction: &mut Redaction, kinds: &mut BTreeS
                 redact_value(entry, redaction, kinds);
             }
         }
-        Value::Null | Value::Bool(_) | Value::Number(_) => {}
+        Value::Null | Value::Bool(_) => {}
     }
+}
+
+/// The object or array that a text is the JSON of.
+fn inner(text: &str) -> Option<Value> {
+    let is_json = text.trim_start().starts_with(['{', '[']);
+    let value: Value = is_json.then(|| serde_json::from_str(text).ok()).flatten()?;
+    matches!(value, Value::Object(_) | Value::Array(_)).then_some(value)
 }
 
 #[cfg(test)]
@@ -123,7 +146,7 @@ mod tests {
         redact_value(&mut value, &mut Redaction::new(), &mut kinds);
         let expected = json!({
             "messages": [{ "content": "I am [EMAIL_1]" }],
-            "tools": { "arguments": "{\"to\": \"[EMAIL_1]\"}" },
+            "tools": { "arguments": "{\"to\":\"[EMAIL_1]\"}" },
             "id": 7,
         });
         assert_eq!(value, expected);

@@ -7,7 +7,7 @@ use rayon::prelude::*;
 use super::labels::AnswerLabels;
 use super::pool::{Candidate, LeftOut, Pool, Reason};
 use super::Dedupe;
-use crate::quality::near::{near_duplicates, normalized, similarity};
+use crate::quality::near::{near_duplicates, similarity, wording};
 use crate::quality::Code;
 
 /// Jaccard similarity from which two texts are nearly the same.
@@ -77,7 +77,7 @@ impl Rule {
         let mut repeats = Vec::new();
         for &(row, candidate) in rows {
             let texts = &candidate.inspected;
-            let question = normalized(candidate.asked());
+            let question = wording(candidate.asked());
             let key = (texts.system.as_str(), question, texts.answer.trim(), candidate.beside);
             if let Some(&like) = firsts.get(&key) {
                 let detail = "the same question and answer".to_owned();
@@ -111,8 +111,11 @@ impl Rule {
                 true => a.answer.trim() == b.answer.trim(),
                 false => similarity(&a.answer, &b.answer) >= NEAR,
             };
+            if !alike {
+                return None;
+            }
             let share = similarity(row.asked(), other.asked());
-            (alike && share >= NEAR).then_some((*at, share))
+            (share >= NEAR).then_some((*at, share))
         })
     }
 }

@@ -59,7 +59,10 @@ impl Table {
         let demand = Demand { columns: &options.columns, answer: options.require_answer };
         let mut rows = Vec::new();
         while let Some((line, text)) = records.read_next().map_err(unread)? {
-            let row = header.row(&records.record, text, &demand);
+            let row = match records.ends_open(text) {
+                true => Err(RowProblem::OpenQuote),
+                false => header.row(&records.record, text, &demand),
+            };
             let row = row.map(|(raw, body)| Row { raw, example: Example { line, body } });
             rows.push(row.map_err(|problem| bad(line, problem)));
         }
@@ -86,6 +89,13 @@ impl<'a> Records<'a> {
         builder.has_headers(false).flexible(true).delimiter(delimiter);
         let reader = builder.from_reader(bytes);
         Records { bytes, reader, record: ByteRecord::new(), counted: 0, line: 1 }
+    }
+
+    /// Whether a record took the rest of the file, over several lines, in a quote that is never closed.
+    fn ends_open(&self, text: &[u8]) -> bool {
+        let quotes = text.iter().filter(|byte| **byte == b'"').count();
+        let at_end = self.reader.position().byte() as usize >= self.bytes.len();
+        at_end && quotes % 2 == 1 && text.trim_ascii_end().contains(&b'\n')
     }
 
     /// The line that the next record begins on, and its bytes; `None` at the end.

@@ -56,6 +56,9 @@ impl Inspected {
         for turn in &turns {
             turn_faults(turn, &mut found);
         }
+        if let Body::Preference { rejected, .. } = &example.body {
+            rejected.iter().for_each(|turn| turn_faults(turn, &mut found));
+        }
         if !matches!(example.body, Body::Text { .. } | Body::Preference { .. }) {
             order_faults(&turns, &mut found);
         }
@@ -141,6 +144,7 @@ fn turn_faults(turn: &Message, found: &mut Notes) {
         }
     }
     for call in calls {
+        strings(std::slice::from_ref(call), &mut |text| secret_faults(text, found));
         let arguments = call.get("function").unwrap_or(call).get("arguments");
         if !arguments.is_none_or(is_object) {
             let shown = arguments.map_or(String::new(), Value::to_string);
@@ -180,6 +184,10 @@ fn character_faults(content: &str, found: &mut Notes) {
     if let Some(token) = CONTROL_TOKENS.iter().find(|token| content.contains(**token)) {
         found.add(Code::ControlToken, || (*token).to_owned());
     }
+    secret_faults(content, found);
+}
+
+fn secret_faults(content: &str, found: &mut Notes) {
     for secret in secrets::find(content) {
         let code = if secret.kind.is_credential() { Code::Credential } else { Code::PersonalData };
         found.add(code, || hidden(secret.kind, &content[secret.range.clone()]));
@@ -188,6 +196,9 @@ fn character_faults(content: &str, found: &mut Notes) {
 
 /// A secret's kind and its first characters.
 fn hidden(kind: SecretKind, secret: &str) -> String {
+    if kind == SecretKind::Password {
+        return kind.name().to_owned();
+    }
     let start: String = secret.chars().take(4).collect();
     format!("{}: {start}…", kind.name())
 }
@@ -242,6 +253,10 @@ fn strings(values: &[Value], read: &mut impl FnMut(&str)) {
 
 /// The beginning of a text on one line, its secrets hidden: a report is passed on more easily than the data.
 pub(super) fn excerpt(text: &str) -> String {
+    one_line(&masked(text))
+}
+
+fn masked(text: &str) -> String {
     let mut shown = String::new();
     let mut at = 0;
     for secret in secrets::find(text) {
@@ -250,7 +265,7 @@ pub(super) fn excerpt(text: &str) -> String {
         at = secret.range.end;
     }
     shown.push_str(&text[at..]);
-    one_line(&shown)
+    shown
 }
 
 fn one_line(text: &str) -> String {
@@ -265,6 +280,7 @@ fn one_line(text: &str) -> String {
 fn around(text: &str, at: usize) -> String {
     let before = text[..at].char_indices().rev().nth(19).map_or(0, |(start, _)| start);
     let shown: String = text[before..].chars().take(EXCERPT / 2).collect();
+    let shown = masked(&shown);
     // What no one sees is shown by its number.
     shown
         .chars()
@@ -278,7 +294,7 @@ fn is_unseen(c: char) -> bool {
 }
 
 fn end_of(text: &str) -> String {
-    let text = text.trim_end();
+    let text = masked(text.trim_end());
     let start = text.char_indices().rev().nth(EXCERPT / 2).map_or(0, |(start, _)| start);
     text[start..].split_whitespace().collect::<Vec<_>>().join(" ")
 }
@@ -369,6 +385,21 @@ mod tests {
         assert_eq!(
             (inspected.question.as_str(), inspected.answer.as_str()),
             ("I am jane.doe@mail.com", "Noted.")
+        );
+    }
+
+    #[test]
+    fn secrets_in_calls_are_told_and_examples_hide_them() {
+        let call = json!({ "type": "function", "function": { "name": "mail", "arguments": "{\"to\": \"jane.doe@mail.com\"}" } });
+        let calls = json!([
+            turn("user", "Mail her."),
+            json!({ "role": "assistant", "tool_calls": [call] })
+        ]);
+        assert_eq!(found(calls), [Code::PersonalData]);
+        assert_eq!(excerpt("Write to jane.doe@mail.com."), "Write to ⟨e-mail address: jane…⟩.");
+        assert_eq!(
+            end_of("Write to jane.doe@mail.com and the"),
+            "Write to ⟨e-mail address: jane…⟩ and the"
         );
     }
 

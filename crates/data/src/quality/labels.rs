@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::finding::{Code, Found};
+use super::inspect::excerpt;
 use super::label_noise::suspicions;
 use super::near::normalized;
 use super::set::{Findings, Kept};
@@ -160,8 +161,8 @@ fn suspects(rows: &[Kept], numbers: &[usize], task: &LabelTask, findings: &mut F
         let found = Found { place: row.place, other, score: Some(score) };
         findings.add(Code::SuspectLabel, row.number, found, || {
             let expected = names.get(majority).copied().unwrap_or_default();
-            let (question, answer) =
-                (super::inspect::excerpt(&row.question), super::inspect::excerpt(&row.answer));
+            let (question, answer) = (excerpt(&row.question), excerpt(&row.answer));
+            let expected = excerpt(expected);
             format!("`{question}` → `{answer}`, its neighbours `{expected}`")
         });
     }
@@ -185,7 +186,9 @@ fn counts(rows: &[Kept], numbers: &[usize], task: &LabelTask, findings: &mut Fin
             _ => continue,
         };
         let found = Found { place: row.place, other: None, score: None };
-        findings
-            .add(code, row.number, found, || format!("`{}`: {count} training rows", name(number)));
+        findings.add(code, row.number, found, || {
+            let rows = if count == 1 { "row" } else { "rows" };
+            format!("`{}`: {count} training {rows}", excerpt(name(number)))
+        });
     }
 }

@@ -278,6 +278,17 @@ pub(crate) fn normalized(text: &str) -> String {
     normalized
 }
 
+/// A text in lowercase without what spacing and punctuation tell apart; signs stay, as `3 - 4` is not `3 + 4`.
+pub(crate) fn wording(text: &str) -> String {
+    let divides = |c: char| c.is_whitespace() || ".,;:!?¿¡…'\"`´‘’“”„«»()[]{}".contains(c);
+    let lowercase = text.to_lowercase();
+    let words: Vec<&str> = lowercase.split(divides).filter(|word| !word.is_empty()).collect();
+    if words.is_empty() {
+        return text.trim().to_owned();
+    }
+    words.join(" ")
+}
+
 /// The hashes of a text's shingles, each once, sorted.
 fn shingles(text: &str) -> Vec<u64> {
     let text = normalized(text);

@@ -135,7 +135,11 @@ impl QualityCheck {
             self.findings.add(code, number, found, || example);
         }
         let next = self.systems.len();
-        let system = *self.systems.entry(row.system).or_insert(next);
+        let length = row.system.len();
+        let system = *self.systems.entry(row.system).or_insert_with(|| {
+            self.kept_bytes += length;
+            next
+        });
         self.kept_bytes += KEPT_BYTES + row.question.len() + row.answer.len();
         self.kept_bytes += row.style.as_ref().map_or(0, |_| size_of::<Style>());
         if self.compares() {

@@ -5,14 +5,16 @@ use std::collections::HashMap;
 use rayon::prelude::*;
 
 use super::finding::{Code, Found};
-use super::near::{near_duplicates, normalized, similarity, Groups};
+use super::near::{near_duplicates, similarity, wording, Groups};
 use super::overlap::GramIndex;
 use super::set::{Findings, Kept};
 
 /// Jaccard similarity from which two texts are nearly the same.
 pub(super) const NEAR: f64 = 0.8;
-/// Words from which a question in two splits is a leak: everybody says shorter ones.
+/// Words or characters from which a question in two splits is a leak: everybody says shorter ones, and some scripts have
+/// no spaces between words.
 const LEAK_WORDS: usize = 8;
+const LEAK_CHARACTERS: usize = 60;
 /// Share of a text's runs of words that stand in the training rows too, from which it is told.
 const OVERLAP: f64 = 0.5;
 /// Members of a group that a row is compared with.
@@ -28,7 +30,7 @@ pub(super) struct QuestionGroups {
 impl QuestionGroups {
     /// The groups of rows by what they ask.
     pub(super) fn of(rows: &[Kept]) -> QuestionGroups {
-        let keys: Vec<String> = rows.par_iter().map(|row| normalized(row.asked())).collect();
+        let keys: Vec<String> = rows.par_iter().map(|row| wording(row.asked())).collect();
         let mut numbers: HashMap<(usize, &str), usize> = HashMap::new();
         let mut same: Vec<Vec<usize>> = Vec::new();
         for (row, key) in keys.iter().enumerate() {
@@ -112,12 +114,17 @@ fn leaks(rows: &[Kept], questions: &QuestionGroups, findings: &mut Findings) -> 
         groups.entry(questions.near.group_of(question)).or_default().extend(members);
     }
     let mut leaked = vec![false; rows.len()];
+    let training = rows.iter().enumerate().filter(|(_, row)| row.is_training());
+    let mut same: HashMap<String, usize> = HashMap::new();
+    for (at, row) in training {
+        same.entry(wording(row.asked())).or_insert(at);
+    }
     let pairs: Vec<(usize, usize, f64)> = groups
         .par_iter()
         .flat_map_iter(|(_, members)| {
             let others = members.iter().filter(|row| !rows[**row].is_training());
             others.filter_map(|row| {
-                let (train, similarity) = nearest_training_row(rows, *row, members)?;
+                let (train, similarity) = nearest_training_row(rows, *row, members, &same)?;
                 Some((*row, train, similarity))
             })
         })
@@ -126,7 +133,9 @@ fn leaks(rows: &[Kept], questions: &QuestionGroups, findings: &mut Findings) -> 
     pairs.sort_unstable_by_key(|(row, ..)| *row);
     for (row, train, similarity) in pairs {
         leaked[row] = true;
-        let long = rows[row].asked().split_whitespace().count() >= LEAK_WORDS;
+        let asked = rows[row].asked();
+        let long = asked.split_whitespace().count() >= LEAK_WORDS
+            || asked.chars().count() >= LEAK_CHARACTERS;
         let code = match (long, similarity >= 1.0) {
             (true, true) => Code::Leak,
             (true, false) => Code::NearLeak,
@@ -138,14 +147,22 @@ fn leaks(rows: &[Kept], questions: &QuestionGroups, findings: &mut Findings) -> 
 }
 
 /// The training row of a group that is the nearest to a row, and how near; `None` where none is near.
-fn nearest_training_row(rows: &[Kept], row: usize, members: &[usize]) -> Option<(usize, f64)> {
+///
+/// `same` tells a training row of each wording.
+fn nearest_training_row(
+    rows: &[Kept],
+    row: usize,
+    members: &[usize],
+    same: &HashMap<String, usize>,
+) -> Option<(usize, f64)> {
     let asked = rows[row].asked();
-    let training = || members.iter().copied().filter(|member| rows[*member].is_training());
-    let key = normalized(asked);
-    if let Some(same) = training().find(|member| normalized(rows[*member].asked()) == key) {
+    if let Some(&same) = same.get(&wording(asked)) {
         return Some((same, 1.0));
     }
-    let near = training()
+    let near = members
+        .iter()
+        .copied()
+        .filter(|member| rows[*member].is_training())
         .take(MOST_COMPARED)
         .map(|member| (member, similarity(asked, rows[member].asked())))
         .filter(|(_, similarity)| *similarity >= NEAR);

@@ -120,3 +120,15 @@ fn bad_lines_are_told_with_the_rest() {
     assert_eq!(lines(&report, Code::UnknownRole), [(0, 8)]);
     assert_eq!((report.rows, report.harmful_rows), (20, 2));
 }
+
+#[test]
+fn signs_and_emoji_tell_questions_apart() {
+    let mut rows = labelled();
+    rows.extend(
+        ["What is 3 - 4 ?", "What is 3 + 4 ?", "😡", "👿"]
+            .map(|asked| chat(asked, "refund").to_string()),
+    );
+    let report = report(&[&rows]);
+    assert_eq!(lines(&report, Code::Duplicate), []);
+    assert_eq!(lines(&report, Code::Contradiction), []);
+}
