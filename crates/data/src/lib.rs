@@ -18,6 +18,7 @@
 //! ```
 
 mod conversation;
+mod disjoint_sets;
 pub mod error;
 pub mod example;
 mod field;

@@ -7,7 +7,6 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 use xxhash_rust::xxh3::xxh3_128;
 
-use super::pool::asked;
 use super::SPLIT_FILES;
 use crate::error::DataError;
 use crate::quality::near::normalized;
@@ -59,7 +58,7 @@ fn questions(path: &Path) -> Result<Vec<(usize, u128)>, DataError> {
     }
     let question = |row: Row| {
         let inspected = Inspected::of(&row.example, 0);
-        (row.example.line, xxh3_128(normalized(asked(&inspected)).as_bytes()))
+        (row.example.line, xxh3_128(normalized(inspected.asked()).as_bytes()))
     };
     let mut reader = RowReader::open(path, &ReadOptions::default())?;
     reader.for_each(question, |row| -> Result<ControlFlow<()>, DataError> {

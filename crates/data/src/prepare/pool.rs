@@ -228,7 +228,7 @@ impl Candidate {
 
     /// What the row is about: its question, or the whole of a plain text.
     pub(super) fn asked(&self) -> &str {
-        asked(&self.inspected)
+        self.inspected.asked()
     }
 }
 
@@ -240,15 +240,6 @@ impl Reason {
             Reason::BeyondMaxRows => "beyond-max-rows",
             Reason::BeyondSplit => "beyond-split",
         }
-    }
-}
-
-/// What a row is about: its question, or the whole of a plain text.
-pub(super) fn asked(row: &Inspected) -> &str {
-    if row.question.is_empty() {
-        &row.answer
-    } else {
-        &row.question
     }
 }
 

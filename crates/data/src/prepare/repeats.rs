@@ -7,11 +7,8 @@ use rayon::prelude::*;
 use super::labels::AnswerLabels;
 use super::pool::{Candidate, LeftOut, Pool, Reason};
 use super::Dedupe;
-use crate::quality::near::{near_duplicates, similarity, wording};
+use crate::quality::near::{near_duplicates, similarity, wording, NEAR};
 use crate::quality::Code;
-
-/// Jaccard similarity from which two texts are nearly the same.
-const NEAR: f64 = 0.8;
 
 /// Rows of a group that a row is compared with, so that a full group costs no square of its size.
 const MOST_COMPARED: usize = 100;

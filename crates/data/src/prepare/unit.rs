@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use crate::disjoint_sets::DisjointSets;
+
 /// A row, as far as its split depends on it.
 pub(super) struct Member<'a> {
     /// Its group of rows that ask nearly the same.
@@ -26,38 +28,24 @@ pub(super) struct Unit {
 
 /// The rows in units: two are in one if a chain of equal questions and groups leads from one to the other.
 pub(super) fn units(members: &[Member<'_>]) -> Vec<Unit> {
-    let mut parents: Vec<usize> = (0..members.len()).collect();
+    let mut sets = DisjointSets::of(members.len());
     let mut by_question: HashMap<usize, usize> = HashMap::new();
     let mut by_group: HashMap<&str, usize> = HashMap::new();
     for (row, member) in members.iter().enumerate() {
-        join(&mut parents, row, *by_question.entry(member.question).or_insert(row));
+        sets.join(row, *by_question.entry(member.question).or_insert(row));
         if let Some(group) = member.group {
-            join(&mut parents, row, *by_group.entry(group).or_insert(row));
+            sets.join(row, *by_group.entry(group).or_insert(row));
         }
     }
     let mut units: BTreeMap<usize, Unit> = BTreeMap::new();
     for (row, member) in members.iter().enumerate() {
         let empty = || Unit { rows: Vec::new(), labels: BTreeMap::new(), drawn: u64::MAX };
-        let unit = units.entry(first_of(&mut parents, row)).or_insert_with(empty);
+        let unit = units.entry(sets.smallest(row)).or_insert_with(empty);
         unit.rows.push(row);
         *unit.labels.entry(member.label).or_default() += 1;
         unit.drawn = unit.drawn.min(member.drawn);
     }
     units.into_values().collect()
-}
-
-/// The first row of a row's unit.
-fn first_of(parents: &mut [usize], mut row: usize) -> usize {
-    while parents[row] != row {
-        parents[row] = parents[parents[row]];
-        row = parents[row];
-    }
-    row
-}
-
-fn join(parents: &mut [usize], a: usize, b: usize) {
-    let (a, b) = (first_of(parents, a), first_of(parents, b));
-    parents[a.max(b)] = a.min(b);
 }
 
 #[cfg(test)]

@@ -1,5 +1,7 @@
 //! What can be seen in one row alone.
 
+use std::borrow::Cow;
+
 use serde_json::Value;
 
 use super::finding::{Code, Place};
@@ -49,11 +51,16 @@ pub struct Inspected {
 }
 
 impl Inspected {
+    /// What the row is about: its question, or the whole of a plain text.
+    pub(crate) fn asked(&self) -> &str {
+        asked(&self.question, &self.answer)
+    }
+
     /// The row, looked at.
     pub fn of(example: &Example, file: usize) -> Inspected {
         let mut found = Notes::default();
         let (turns, tools) = turns(&example.body);
-        for turn in &turns {
+        for turn in turns.iter() {
             turn_faults(turn, &mut found);
         }
         if let Body::Preference { rejected, .. } = &example.body {
@@ -85,6 +92,15 @@ impl Inspected {
     }
 }
 
+/// What a row is about: its question, or the whole of a plain text.
+pub(crate) fn asked<'a>(question: &'a str, answer: &'a str) -> &'a str {
+    if question.is_empty() {
+        answer
+    } else {
+        question
+    }
+}
+
 /// What was found in a row, each code once.
 #[derive(Default)]
 struct Notes(Vec<(Code, String)>);
@@ -112,16 +128,16 @@ pub fn code_of(problem: &RowProblem) -> Code {
 }
 
 /// The turns of a row in order, those of a plain text as one answer.
-fn turns(body: &Body) -> (Vec<Message>, Option<&Vec<Value>>) {
+fn turns(body: &Body) -> (Cow<'_, [Message]>, Option<&Vec<Value>>) {
     match body {
         Body::Chat { messages, tools } | Body::Question { messages, tools } => {
-            (messages.clone(), tools.as_ref())
+            (Cow::Borrowed(messages), tools.as_ref())
         }
         Body::PromptCompletion { prompt, completion } => {
             let answer = completion.iter().map(|text| Message::new(Role::Assistant, text));
             ([Message::new(Role::User, prompt)].into_iter().chain(answer).collect(), None)
         }
-        Body::Text { text } => (vec![Message::new(Role::Assistant, text)], None),
+        Body::Text { text } => (vec![Message::new(Role::Assistant, text)].into(), None),
         Body::Preference { prompt, chosen, .. } => {
             (prompt.iter().chain(chosen).cloned().collect(), None)
         }

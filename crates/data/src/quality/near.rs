@@ -12,6 +12,11 @@ use std::collections::{BTreeMap, HashMap};
 use rayon::prelude::*;
 use xxhash_rust::xxh3::{xxh3_128, xxh3_64};
 
+use crate::disjoint_sets::DisjointSets;
+
+/// Jaccard similarity from which rows are told to be nearly the same.
+pub(crate) const NEAR: f64 = 0.8;
+
 /// Characters in a shingle.
 const SHINGLE: usize = 5;
 
@@ -112,28 +117,22 @@ pub fn similarity(a: &str, b: &str) -> f64 {
 /// Groups while they grow.
 struct Joined {
     edges: Vec<Edge>,
-    /// For each text itself or an earlier one of its group.
-    parents: Vec<usize>,
+    sets: DisjointSets,
 }
 
 impl Joined {
     fn none(texts: usize) -> Joined {
-        Joined { edges: Vec::new(), parents: (0..texts).collect() }
+        Joined { edges: Vec::new(), sets: DisjointSets::of(texts) }
     }
 
     /// The smallest index in a text's group.
-    fn smallest(&mut self, mut text: usize) -> usize {
-        while self.parents[text] != text {
-            self.parents[text] = self.parents[self.parents[text]];
-            text = self.parents[text];
-        }
-        text
+    fn smallest(&mut self, text: usize) -> usize {
+        self.sets.smallest(text)
     }
 
     /// Adds an edge between two groups.
     fn add(&mut self, edge: Edge) {
-        let (a, b) = (self.smallest(edge.first), self.smallest(edge.second));
-        self.parents[a.max(b)] = a.min(b);
+        self.sets.join(edge.first, edge.second);
         self.edges.push(edge);
     }
 }

@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use super::finding::{Code, Finding, Found, Place, Severity};
-use super::inspect::{code_of, excerpt, Inspected};
+use super::inspect::{asked, code_of, excerpt, Inspected};
 use super::labels::{self, LabelTask};
 use super::replies;
 use super::splits::{self, QuestionGroups};
@@ -31,11 +31,7 @@ pub(super) struct Kept {
 impl Kept {
     /// What the row is about: its question, or the whole of a plain text.
     pub(super) fn asked(&self) -> &str {
-        if self.question.is_empty() {
-            &self.answer
-        } else {
-            &self.question
-        }
+        asked(&self.question, &self.answer)
     }
 
     pub(super) fn is_training(&self) -> bool {
@@ -171,8 +167,9 @@ impl QualityCheck {
     /// The report, once every row was added.
     pub fn finish(mut self) -> QualityReport {
         let task = LabelTask::of(&self.kept);
+        let compared = self.compares();
         let mut consistency = None;
-        if self.compares() {
+        if compared {
             let questions = QuestionGroups::of(&self.kept);
             splits::compare(&self.kept, &questions, &mut self.findings);
             match &task {
@@ -195,7 +192,7 @@ impl QualityCheck {
             harmful_rows: self.findings.harmful.iter().filter(|harmful| **harmful).count(),
             labels: task.map(|task| task.len()),
             style_consistency: consistency,
-            compared: self.kept_bytes <= MOST_KEPT_BYTES,
+            compared,
         }
     }
 }

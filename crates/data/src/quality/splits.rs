@@ -3,14 +3,13 @@
 use std::collections::HashMap;
 
 use rayon::prelude::*;
+use xxhash_rust::xxh3::xxh3_128;
 
 use super::finding::{Code, Found};
-use super::near::{near_duplicates, similarity, wording, Groups};
+use super::near::{near_duplicates, similarity, wording, Groups, NEAR};
 use super::overlap::GramIndex;
 use super::set::{Findings, Kept};
 
-/// Jaccard similarity from which two texts are nearly the same.
-pub(super) const NEAR: f64 = 0.8;
 /// Words or characters from which a question in two splits is a leak: everybody says shorter ones, and some scripts have
 /// no spaces between words.
 const LEAK_WORDS: usize = 8;
@@ -25,16 +24,19 @@ pub(super) struct QuestionGroups {
     /// Rows of each question under each system message, in order of the first.
     same: Vec<Vec<usize>>,
     near: Groups,
+    /// A hash of each row's wording.
+    wordings: Vec<u128>,
 }
 
 impl QuestionGroups {
     /// The groups of rows by what they ask.
     pub(super) fn of(rows: &[Kept]) -> QuestionGroups {
-        let keys: Vec<String> = rows.par_iter().map(|row| wording(row.asked())).collect();
-        let mut numbers: HashMap<(usize, &str), usize> = HashMap::new();
+        let hash = |row: &Kept| xxh3_128(wording(row.asked()).as_bytes());
+        let wordings: Vec<u128> = rows.par_iter().map(hash).collect();
+        let mut numbers: HashMap<(usize, u128), usize> = HashMap::new();
         let mut same: Vec<Vec<usize>> = Vec::new();
-        for (row, key) in keys.iter().enumerate() {
-            let number = *numbers.entry((rows[row].system, key)).or_insert(same.len());
+        for (row, wording) in wordings.iter().enumerate() {
+            let number = *numbers.entry((rows[row].system, *wording)).or_insert(same.len());
             match same.get_mut(number) {
                 Some(members) => members.push(row),
                 None => same.push(vec![row]),
@@ -42,7 +44,7 @@ impl QuestionGroups {
         }
         let texts: Vec<&str> = same.iter().map(|members| rows[members[0]].asked()).collect();
         let near = near_duplicates(&texts, NEAR);
-        QuestionGroups { same, near }
+        QuestionGroups { same, near, wordings }
     }
 
     /// The rows of each question, those with more than one.
@@ -115,21 +117,22 @@ fn leaks(rows: &[Kept], questions: &QuestionGroups, findings: &mut Findings) -> 
     }
     let mut leaked = vec![false; rows.len()];
     let training = rows.iter().enumerate().filter(|(_, row)| row.is_training());
-    let mut same: HashMap<String, usize> = HashMap::new();
-    for (at, row) in training {
-        same.entry(wording(row.asked())).or_insert(at);
+    let mut same: HashMap<u128, usize> = HashMap::new();
+    for (at, _) in training {
+        same.entry(questions.wordings[at]).or_insert(at);
     }
-    let pairs: Vec<(usize, usize, f64)> = groups
+    let mut pairs: Vec<(usize, usize, f64)> = groups
         .par_iter()
         .flat_map_iter(|(_, members)| {
             let others = members.iter().filter(|row| !rows[**row].is_training());
             others.filter_map(|row| {
-                let (train, similarity) = nearest_training_row(rows, *row, members, &same)?;
+                let near = || nearest_training_row(rows, *row, members);
+                let same = same.get(&questions.wordings[*row]).map(|same| (*same, 1.0));
+                let (train, similarity) = same.or_else(near)?;
                 Some((*row, train, similarity))
             })
         })
         .collect();
-    let mut pairs = pairs;
     pairs.sort_unstable_by_key(|(row, ..)| *row);
     for (row, train, similarity) in pairs {
         leaked[row] = true;
@@ -146,19 +149,10 @@ fn leaks(rows: &[Kept], questions: &QuestionGroups, findings: &mut Findings) -> 
     leaked
 }
 
-/// The training row of a group that is the nearest to a row, and how near; `None` where none is near.
-///
-/// `same` tells a training row of each wording.
-fn nearest_training_row(
-    rows: &[Kept],
-    row: usize,
-    members: &[usize],
-    same: &HashMap<String, usize>,
-) -> Option<(usize, f64)> {
+/// The training row of a group that is the nearest to a row of another wording, and how near, below 1; `None` where
+/// none is near.
+fn nearest_training_row(rows: &[Kept], row: usize, members: &[usize]) -> Option<(usize, f64)> {
     let asked = rows[row].asked();
-    if let Some(&same) = same.get(&wording(asked)) {
-        return Some((same, 1.0));
-    }
     let near = members
         .iter()
         .copied()
@@ -166,7 +160,6 @@ fn nearest_training_row(
         .take(MOST_COMPARED)
         .map(|member| (member, similarity(asked, rows[member].asked())))
         .filter(|(_, similarity)| *similarity >= NEAR);
-    // Not equal word by word, whatever the shingles say.
     near.max_by(|a, b| a.1.total_cmp(&b.1)).map(|(member, near)| (member, near.min(0.999)))
 }
 
