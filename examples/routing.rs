@@ -15,7 +15,7 @@ use tunewise_infer::{
     compare, AdapterSource, ArmRequest, ComparisonInput, ComparisonOptions, Decoding, LabelLength,
 };
 use tunewise_model::{Adapter, BaseDtype, Decoder};
-use tunewise_train::{run, Event, Outcome, Recipe};
+use tunewise_train::{run, Event, FaultyRows, Outcome, Recipe};
 
 fn main() -> Result<()> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize()?;
@@ -101,7 +101,7 @@ fn train_adapter(model: &Path, data: &Path, output: &Path) -> Result<f64> {
         }
         _ => {}
     };
-    match run(&recipe, &AtomicBool::new(false), &mut show)? {
+    match run(&recipe, FaultyRows::Refuse, &AtomicBool::new(false), &mut show)? {
         Outcome::Finished(summary) | Outcome::AlreadyFinished(summary) => Ok(summary.final_loss),
         Outcome::Interrupted { .. } => bail!("interrupted"),
     }

@@ -8,6 +8,7 @@ mod program;
 use std::io::Write;
 
 use program::{chat_rows, tiny_model, words, Folder, Run};
+use serde_json::json;
 
 fn check(file: &str) -> Run {
     words(["check", "--data", file])
@@ -232,4 +233,67 @@ fn with_a_model_lengths_are_counted_and_long_rows_fail() {
         words(["check", "--model", &model, "--data", &file, "--max-length", &limit]).expect_code(1);
     let reason = format!("the row has {longest} tokens, expected at most {limit} (`max_length`)");
     assert!(told(&run, &file).iter().all(|line| line.ends_with(&reason)), "{}", run.stdout);
+}
+
+/// One of twenty rows of two labels, in which nothing is found.
+fn labelled_row(number: usize) -> String {
+    const PLACES: [&str; 10] =
+        ["Paris", "Oslo", "Lima", "Cairo", "Quito", "Delhi", "Rome", "Bern", "Kyoto", "Accra"];
+    let (text, label) = match number {
+        0..10 => ("please refund my cancelled hotel night in", "refund"),
+        _ => ("please book a window seat on the train to", "booking"),
+    };
+    let at = number % 10;
+    let row = json!({ "messages": [
+        { "role": "user", "content": format!("{text} {} for {} guests number {at}", PLACES[at], at + 2) },
+        { "role": "assistant", "content": label },
+    ]});
+    format!("{row}\n")
+}
+
+/// Those rows with one twice and a line that is no row, and a test that asks what they ask.
+fn faulty_labels() -> Folder {
+    let folder = Folder::new();
+    let rows: String = (0..20).map(labelled_row).collect();
+    folder.write("data/train.jsonl", rows + &labelled_row(3) + "{\"messages\": [\n");
+    folder.write("data/test.jsonl", labelled_row(13));
+    folder
+}
+
+#[test]
+fn a_grade_says_what_the_rows_are_worth_within_a_screen() {
+    let data = faulty_labels();
+    let run = words(["check", "--data", &data.name("data")]).expect_code(1);
+    let graded = "\ngrade C: 20 of 22 training rows are good\n         2 labels, none with 30 such rows or more, \
+                  the fewest 10: enough to start (Casanueva et al. 2020: 10 to 30 rows per label; ";
+    assert!(run.stdout.contains(graded), "{}", run.stdout);
+    let planned = "\nto do first\n  1. mend 1 row with `unreadable` (+1 good row); `--on-bad-row skip` leaves it out\n  \
+                   2. split anew for 1 row with `leak`: ";
+    assert!(run.stdout.contains(planned), "{}", run.stdout);
+    assert!(run.stdout.lines().count() <= 45, "{}", run.stdout);
+    let found = words(["check", "--data", &data.name("data"), "--json"]).expect_code(1).json();
+    let grade = &found["quality"]["grade"];
+    assert_eq!((&grade["letter"], &grade["task"]), (&"C".into(), &"labels".into()));
+    assert_eq!((&grade["good_rows"], &grade["training_rows"]), (&20.into(), &22.into()));
+    let enough = json!({
+        "verdict": "starts", "have": 10, "need": 10, "comfortable": 30, "short_labels": 0, "ample_labels": 0,
+    });
+    assert_eq!(grade["enough"], enough);
+    assert_eq!((&grade["plan"][1]["rows"], &grade["plan"][1]["gain"]), (&1.into(), &0.into()));
+}
+
+#[test]
+fn the_command_of_a_plan_mends_what_a_command_can() {
+    let folder = faulty_labels();
+    let found = words(["check", "--data", &folder.name("data"), "--json"]).expect_code(1).json();
+    let command = found["quality"]["grade"]["command"].as_str().unwrap();
+    let files =
+        ["train", "test"].map(|split| folder.name(&format!("data/{split}.jsonl"))).join(" ");
+    let flags = "--on-bad-row skip --dedupe near";
+    assert_eq!(command, format!("tunewise prepare --data {files} --output OUT {flags}"));
+    let out = folder.name("out");
+    let prepare = command.split(' ').skip(1).map(|word| if word == "OUT" { &*out } else { word });
+    words(prepare).expect_code(0);
+    let mended = words(["check", "--data", &out, "--json"]).expect_code(0).json();
+    assert_eq!(mended["quality"]["grade"]["letter"], "A");
 }

@@ -181,7 +181,7 @@ fn texts_are_cut_and_secrets_not_repeated() {
     let (_, page) = checked(&folder, "rows.jsonl", 0);
     assert!(!page.contains("jane.doe"));
     let text = data(&page)["texts"][0]["question"].as_str().unwrap().to_owned();
-    assert!(text.starts_with("Please write to ⟨e-mail address jane…⟩ soon. It is"), "{text}");
+    assert!(text.starts_with("Please write to ⟨e-mail address: jane…⟩ soon. It is"), "{text}");
     assert!(text.ends_with(" …"), "{text}");
     assert_eq!(text.chars().count(), 402);
 }

@@ -3,10 +3,11 @@
 // A test that cannot go on has to panic.
 #![allow(clippy::unwrap_used)]
 
+#[path = "prepare/input.rs"]
+mod input;
 mod program;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::Write;
 
 use program::{words, Folder, Run};
 use serde_json::{json, Value};
@@ -168,6 +169,29 @@ fn rows_of_a_group_are_in_one_split_and_keep_their_key() {
 }
 
 #[test]
+fn a_wrong_key_to_group_by_is_told_beside_the_keys_of_the_rows_as_they_are() {
+    let folder = Folder::new();
+    let text = "{\"prompt\": \"Where?\", \"completion\": \"Here.\", \"user\": 1}\n";
+    folder.write("rows.jsonl", text);
+    let run = prepare(&folder, "rows.jsonl", &["--group-by", "usr"]).expect_code(2);
+    let error = "error: no row has the key `usr` to group by, expected one of `prompt`, `completion`, `user`";
+    assert_eq!(run.failure()[0], error);
+}
+
+#[test]
+fn rows_on_their_own_are_no_groups() {
+    let folder = Folder::new();
+    let mut rows = labelled(10);
+    rows.push(row(&question(0), LABELS[1]));
+    let file = folder.write("rows.jsonl", jsonl(&rows));
+    let run = words(["prepare", "--data", &file, "--output", &folder.name("out")]).expect_code(0);
+    let told = "\n1 group of two or more rows kept together, the largest of 2 rows\n";
+    assert!(run.stdout.contains(told), "{}", run.stdout);
+    let summary = prepare(&folder, "rows.jsonl", &[]).expect_code(0).json();
+    assert_eq!((&summary["groups"], &summary["largest_group"]), (&1.into(), &2.into()));
+}
+
+#[test]
 fn each_label_is_split_in_the_same_shares() {
     let folder = Folder::new();
     folder.write("rows.jsonl", jsonl(&labelled(60)));
@@ -203,42 +227,6 @@ fn numbers_of_rows_are_met_and_the_rest_is_accounted_for() {
 }
 
 #[test]
-fn tables_are_read_by_their_header() {
-    let folder = Folder::new();
-    let csv = "id,question,answer\r\n1,\"Where, \"\"exactly\"\"\r\nis it?\",here\r\n2,When?,\r\n3,Who?,me\r\n";
-    let file = folder.write("rows.csv", csv);
-    let line = ["--prompt-feature", "question", "--completion-feature", "answer", "--split"];
-    let line: Vec<&str> = line.into_iter().chain(["1/0/0", "--on-bad-row", "skip"]).collect();
-    prepare(&folder, "rows.csv", &line).expect_code(0);
-    let mut first = row("Where, \"exactly\"\r\nis it?", "here");
-    first["id"] = json!("1");
-    let rows = folder.read_rows("out/train.jsonl");
-    assert_eq!((rows.len(), &rows[0]), (2, &first));
-    let told = &folder.read_rows("out/ledger.jsonl")[1];
-    assert_eq!((&told["file"], &told["line"]), (&json!(file), &4.into()));
-    assert_eq!(told["detail"], "`answer` is missing, expected a string or an array of messages");
-}
-
-#[test]
-fn files_of_a_folder_are_prepared_together_packed_or_not() {
-    let folder = Folder::new();
-    let rows = labelled(12);
-    folder.write("data/a.jsonl", jsonl(&rows[..6]));
-    let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
-    let quoted = |row: &Value| row["messages"].to_string().replace('"', "\"\"");
-    let lines: String = rows[6..].iter().map(|row| format!("\"{}\"\t7\n", quoted(row))).collect();
-    packed.write_all(format!("messages\tid\n{lines}").as_bytes()).unwrap();
-    folder.write("data/b.tsv.gz", packed.finish().unwrap());
-    folder.write("data/ledger.jsonl", "{\"kept\": true}\n");
-    prepare(&folder, "data", &["--split", "1/0/0"]).expect_code(0);
-    let written = folder.read_rows("out/train.jsonl");
-    let messages =
-        |rows: &[Value]| -> Vec<Value> { rows.iter().map(|row| row["messages"].clone()).collect() };
-    assert_eq!(messages(&written), messages(&rows));
-    assert_eq!(written[11]["id"], "7");
-}
-
-#[test]
 fn the_same_secret_has_the_same_placeholder_in_every_row() {
     let folder = Folder::new();
     let rows = [
@@ -258,6 +246,31 @@ fn the_same_secret_has_the_same_placeholder_in_every_row() {
     assert_eq!(ledger[0]["redacted"], json!(["email"]));
     assert_eq!(ledger[1].get("redacted"), None);
     assert_eq!(run.json()["redacted"], json!({ "email": 2 }));
+}
+
+#[test]
+fn a_row_that_is_none_once_it_is_redacted_is_a_bad_row() {
+    let folder = Folder::new();
+    let calls = json!([{ "function": { "name": "send" } }]);
+    let asked =
+        json!({ "from": "human", "value": "Write to jane.doe@mail.com", "tool_calls": calls });
+    let rows = [
+        json!({ "conversations": [
+            { "from": "human", "value": "Where is it?" }, { "from": "gpt", "value": "Here." },
+        ]}),
+        json!({ "conversations": [asked, { "from": "gpt", "value": "Done." }] }),
+    ];
+    let file = folder.write("rows.jsonl", jsonl(&rows));
+    let line = ["--redact", "--split", "1/0/0"];
+    let run = prepare(&folder, "rows.jsonl", &line).expect_code(2);
+    let problem = "`messages[0].tool_calls` belongs to role `user`, expected `assistant`";
+    assert_eq!(run.failure()[0], format!("error: `{file}:2`: {problem}"));
+    let line = [&line[..], &["--on-bad-row", "skip"]].concat();
+    let run = prepare(&folder, "rows.jsonl", &line).expect_code(0);
+    assert_eq!(run.json()["left_out"], json!({ "role-order": 1 }));
+    assert_eq!(folder.read_rows("out/train.jsonl"), [row("Where is it?", "Here.")]);
+    let told = &folder.read_rows("out/ledger.jsonl")[1];
+    assert_eq!((&told["reason"], &told["detail"]), (&"role-order".into(), &problem.into()));
 }
 
 #[test]
@@ -328,7 +341,7 @@ fn an_output_folder_that_holds_something_else_is_refused() {
 fn wrong_requests_are_told_before_anything_is_written() {
     let folder = Folder::new();
     folder.write("rows.jsonl", jsonl(&labelled(3)));
-    let table = folder.write("rows.parquet", "PAR1");
+    let broken = folder.write("rows.parquet", "PAR1");
     let failure = |file: &str, more: &[&str]| {
         let run = prepare(&folder, file, more).expect_code(2);
         assert!(!folder.path("out").exists());
@@ -342,8 +355,9 @@ fn wrong_requests_are_told_before_anything_is_written() {
         code.starts_with("error: `--drop` is `leak`, expected one of `empty-turn`, "),
         "{code}"
     );
-    let error = format!("error: `{table}` is a Parquet file, expected JSONL, CSV or TSV");
-    assert_eq!(failure("rows.parquet", &[]), error);
+    let expected = format!("error: `{broken}`: the Parquet data cannot be read after row 0: ");
+    let error = failure("rows.parquet", &[]);
+    assert!(error.starts_with(&expected), "{error}");
     folder.write("empty.jsonl", "\n");
     assert_eq!(
         failure("empty.jsonl", &[]),
@@ -354,16 +368,6 @@ fn wrong_requests_are_told_before_anything_is_written() {
         failure("bad.jsonl", &["--on-bad-row", "skip"]),
         "error: all rows are left out (2 `unreadable`), expected at least one to keep"
     );
-}
-
-#[test]
-fn a_quote_that_is_never_closed_is_a_bad_row_and_not_the_rest_of_the_file() {
-    let folder = Folder::new();
-    folder.write("rows.csv", "prompt,completion\nWhen?,now\nWho?,\"me\nWhere?,here\nWhy?,so\n");
-    prepare(&folder, "rows.csv", &["--split", "1/0/0", "--on-bad-row", "skip"]).expect_code(0);
-    assert_eq!(folder.read_rows("out/train.jsonl").len(), 1);
-    let told = &folder.read_rows("out/ledger.jsonl")[1];
-    assert_eq!(told["detail"], "a quoted cell is not closed before the end of the file");
 }
 
 #[test]

@@ -6,7 +6,7 @@
 mod program;
 
 use program::{chat_rows, command, tiny_model, words, Folder, Run};
-use serde_json::Value;
+use serde_json::{json, Value};
 
 const KEYS: [&str; 10] = [
     "steps",
@@ -21,9 +21,17 @@ const KEYS: [&str; 10] = [
     "adapter",
 ];
 
+/// A question that stands in two splits by a leak and not by chance.
+const QUESTION: &str = "where is the parcel that I ordered from your shop two weeks ago";
+
 /// The words of a short training run in a folder that has `rows.jsonl`.
 fn line(folder: &Folder, output: &str, more: &[&str]) -> Vec<String> {
-    let (data, output, model) = (folder.name("rows.jsonl"), folder.name(output), tiny_model());
+    line_on(folder, "rows.jsonl", output, more)
+}
+
+/// The words of a short training run on a file or folder.
+fn line_on(folder: &Folder, data: &str, output: &str, more: &[&str]) -> Vec<String> {
+    let (data, output, model) = (folder.name(data), folder.name(output), tiny_model());
     let line = ["train", "--model", &model, "--data", &data, "--output", &output, "--json"];
     let fixed = ["--learning-rate", "1e-2", "--per-device-train-batch-size", "4"];
     line.iter().chain(&fixed).chain(more).map(|word| (*word).to_owned()).collect()
@@ -37,6 +45,36 @@ fn folder_of_rows() -> Folder {
     let folder = Folder::new();
     folder.write("rows.jsonl", chat_rows(12));
     folder
+}
+
+/// A folder of eight rows in `data`, of which the second valid one asks what a training row asks.
+fn folder_with_a_leak() -> Folder {
+    let row = |question: &str| {
+        let turn = |role: &str, content: &str| json!({ "role": role, "content": content });
+        let turns = [turn("user", question), turn("assistant", "delivery")];
+        json!({ "messages": turns }).to_string() + "\n"
+    };
+    let folder = Folder::new();
+    folder.write("data/train.jsonl", chat_rows(5) + &row(QUESTION));
+    folder.write("data/valid.jsonl", row("is my parcel there yet") + &row(QUESTION));
+    folder
+}
+
+/// What is said of the leak in that folder.
+fn leak(folder: &Folder) -> String {
+    let place = folder.name("data/valid.jsonl");
+    format!("1 row `leak` (questions of the training rows in another split) at `{place}:2`")
+}
+
+/// The provenance in the record of a run.
+fn provenance(folder: &Folder, output: &str) -> Value {
+    let record = folder.read(&format!("{output}/tunewise.json"));
+    let record: Value = serde_json::from_slice(&record).unwrap();
+    record["provenance"].clone()
+}
+
+fn card(folder: &Folder, output: &str) -> String {
+    String::from_utf8(folder.read(&format!("{output}/README.md"))).unwrap()
 }
 
 fn adapter(folder: &Folder, output: &str) -> Vec<u8> {
@@ -179,4 +217,84 @@ fn a_row_beyond_the_limit_is_an_error_that_names_it() {
         "{}",
         run.stderr
     );
+}
+
+#[test]
+fn a_valid_split_that_asks_what_was_trained_stops_training_and_exits_2() {
+    let folder = folder_with_a_leak();
+    let run = words(line_on(&folder, "data", "run", &["--max-steps", "1"])).expect_code(2);
+    let leak = leak(&folder);
+    let error = format!("error: the rows have 1 finding of severity error, expected none: {leak}");
+    let data = folder.name("data");
+    let hint = format!(
+        "hint: mend them (`tunewise check --data {data}` tells more), or pass `--force` to train anyway"
+    );
+    assert_eq!(run.failure(), [error.as_str(), hint.as_str()]);
+    assert!(!folder.path("run").exists());
+}
+
+#[test]
+fn a_forced_run_trains_on_faulty_rows_and_its_card_says_so() {
+    let folder = folder_with_a_leak();
+    let more = ["--max-steps", "1", "--force"];
+    let run = words(line_on(&folder, "data", "run", &more)).expect_code(0);
+    let said = format!("the rows have 1 finding of severity error: {}; ", leak(&folder));
+    assert!(run.stderr.contains(&said), "{}", run.stderr);
+    assert!(!adapter(&folder, "run").is_empty());
+    let card = card(&folder, "run");
+    assert!(
+        card.contains("the check looked at 8 rows of the training and validation data"),
+        "{card}"
+    );
+    assert!(card.contains("| `leak` | error | 1 | 12.5 % |"), "{card}");
+    assert!(card.contains("this one was forced to use these rows"), "{card}");
+    let found = json!({ "code": "leak", "severity": "error", "count": 1, "share": 0.125 });
+    assert_eq!(provenance(&folder, "run")["findings"][0], found);
+}
+
+#[test]
+fn warnings_are_told_and_stand_in_card_and_record() {
+    let folder = Folder::new();
+    let data = folder.write("rows.jsonl", chat_rows(14) + &chat_rows(2));
+    let run = train(&folder, "run", &["--max-steps", "1"]).expect_code(0);
+    let said = format!(
+        "the rows have 1 finding of severity warning: 2 `duplicate`; `tunewise check --data {data}` tells more"
+    );
+    assert!(run.stderr.lines().any(|line| line == said), "{}", run.stderr);
+    let card = card(&folder, "run");
+    assert!(card.contains("the check looked at 16 rows of the training data: "), "{card}");
+    assert!(card.contains("| `duplicate` | warning | 2 | 12.5 % |"), "{card}");
+    assert!(!card.contains("forced"), "{card}");
+    let found = json!({ "code": "duplicate", "severity": "warning", "count": 2, "share": 0.125 });
+    assert_eq!(provenance(&folder, "run")["findings"][0], found);
+}
+
+#[test]
+fn a_dry_run_tells_of_faulty_rows_and_goes_on() {
+    let folder = folder_with_a_leak();
+    let run = words(line_on(&folder, "data", "run", &["--max-steps", "1", "--dry-run"]));
+    let run = run.expect_code(0);
+    let said = format!(
+        "the rows have 1 finding of severity error: {}; a run without `--force` stops at them; `tunewise check \
+         --data {}` tells more",
+        leak(&folder),
+        folder.name("data")
+    );
+    assert!(run.stderr.lines().any(|line| line == said), "{}", run.stderr);
+    assert_eq!(run.json()["steps"], 1);
+    assert!(!folder.path("run").exists());
+}
+
+#[test]
+fn a_resumed_run_is_checked_and_forced_again() {
+    let folder = folder_with_a_leak();
+    let forced = |more: &[&str]| {
+        let more = [&["--max-steps", "2", "--force"][..], more].concat();
+        words(line_on(&folder, "data", "run", &more))
+    };
+    let first = forced(&[]).expect_code(0).json();
+    assert_eq!(forced(&["--resume-from-checkpoint"]).expect_code(0).json(), first);
+    let more = ["--max-steps", "2", "--resume-from-checkpoint"];
+    let refused = words(line_on(&folder, "data", "run", &more)).expect_code(2);
+    assert!(refused.failure()[0].contains("1 row `leak`"), "{}", refused.stderr);
 }

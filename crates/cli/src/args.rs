@@ -12,6 +12,7 @@ pub mod usage;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
+use tunewise_data::new_tokenizer::FEWEST_TOKENS;
 use tunewise_data::{ExcessLength, TrainOn};
 
 use tunewise_infer::LabelLength;
@@ -69,6 +70,9 @@ pub enum Command {
     /// Write a model folder with an adapter merged into its weights
     #[command(after_help = examples::MERGE)]
     Merge(MergeArgs),
+    /// Learn a tokenizer from rows, for a model that starts from random weights
+    #[command(after_help = examples::TOKENIZER)]
+    Tokenizer(TokenizerArgs),
     /// Measure what this machine reaches with a model, as a share of what its processor can do
     #[command(after_help = examples::BENCH)]
     Bench(BenchArgs),
@@ -101,9 +105,19 @@ pub struct CheckArgs {
     /// What a longer row does in training: `raise` fails, `truncate` cuts its end, `drop` leaves it out; needs `--model`
     #[arg(long, value_name = "raise|truncate|drop", default_value = "raise", value_parser = rows::excess_length)]
     pub excess_length_strategy: ExcessLength,
+    /// Key of a row whose value tells which rows belong together [default: `conversation_id` or the like, where rows
+    /// have one]
+    #[arg(long, value_name = "KEY")]
+    pub group_by: Option<String>,
+    /// Measure how unlikely the model finds each training row, to find those that stand out; needs `--model`
+    #[arg(long)]
+    pub base_loss: bool,
     /// Write what was found, with the rows in question, as one HTML page to this file
     #[arg(long, value_name = "PAGE.html")]
     pub report: Option<PathBuf>,
+    /// Write what was found in each row, how suspect it is, and its loss to this JSONL file
+    #[arg(long, value_name = "OUT.jsonl")]
+    pub items: Option<PathBuf>,
     /// Threads to compute with [default: one per core]
     #[arg(long, value_name = "N", value_parser = thread_count, allow_negative_numbers = true)]
     pub threads: Option<usize>,
@@ -115,6 +129,9 @@ pub struct TrainArgs {
     /// Read rows and model, measure a few steps that move nothing, and tell what the run would take
     #[arg(long)]
     pub dry_run: bool,
+    /// Train even where the check of the rows finds errors; the model card of the result says so
+    #[arg(long)]
+    pub force: bool,
     /// Recipe file; flags go before its values
     #[arg(long, value_name = "R.yaml")]
     pub config: Option<PathBuf>,
@@ -282,6 +299,29 @@ pub struct MergeArgs {
     pub compute: ComputeArgs,
 }
 
+/// Flags of `tokenizer`.
+#[derive(Debug, Args)]
+pub struct TokenizerArgs {
+    /// JSONL files, or folders with `train.jsonl`, whose texts it is learned from
+    #[arg(long, value_name = "FILE|DIR", num_args = 1.., required = true)]
+    pub data: Vec<PathBuf>,
+    /// Folder for `tokenizer.json`, `tokenizer_config.json` and a ChatML `chat_template.jinja`
+    #[arg(long, value_name = "DIR")]
+    pub output: PathBuf,
+    /// Tokens at most, control tokens and the 256 bytes among them
+    #[arg(long, value_name = "N", default_value = "4096", value_parser = vocabulary, allow_negative_numbers = true)]
+    pub vocab_size: usize,
+    /// Replace the tokenizer in a folder that has one
+    #[arg(long)]
+    pub overwrite: bool,
+    /// How the rows are written.
+    #[command(flatten)]
+    pub rows: RowArgs,
+    /// Threads to compute with [default: one per core]
+    #[arg(long, value_name = "N", value_parser = thread_count, allow_negative_numbers = true)]
+    pub threads: Option<usize>,
+}
+
 /// Flags of `recipe`.
 #[derive(Debug, Args)]
 pub struct RecipeArgs {
@@ -308,6 +348,12 @@ pub fn positive(text: &str) -> Result<usize, String> {
         Ok(0) | Err(_) => Err("expected a whole number of at least 1".into()),
         Ok(number) => Ok(number),
     }
+}
+
+/// A number of tokens that a byte-level tokenizer can have.
+fn vocabulary(text: &str) -> Result<usize, String> {
+    let number = text.parse().ok().filter(|number| *number >= FEWEST_TOKENS);
+    number.ok_or_else(|| format!("expected a whole number of at least {FEWEST_TOKENS}"))
 }
 
 /// A number of threads that a machine can start.

@@ -10,6 +10,7 @@ mod merge;
 mod prepare;
 mod recipe;
 mod render;
+mod tokenizer;
 mod train;
 
 use crate::args::compute::ComputeArgs;
@@ -38,6 +39,7 @@ pub fn run(cli: Cli, form: Form) -> anyhow::Result<Exit> {
         Command::Compare(args) => on(&args.model.compute, || compare::run(&args, form)),
         Command::Merge(args) => merge::run(&args, form),
         Command::Bench(args) => on(&args.model.compute, || bench::run(&args, form)),
+        Command::Tokenizer(args) => tokenizer::run(&args, form),
         Command::Recipe(args) => recipe::run(&args, form),
         Command::Doctor => doctor::run(form),
     }

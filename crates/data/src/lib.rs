@@ -32,6 +32,7 @@ mod mask;
 mod message;
 mod model_files;
 mod model_text;
+pub mod new_tokenizer;
 mod plain;
 pub mod prepare;
 pub mod problem;

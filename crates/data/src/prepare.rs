@@ -13,7 +13,10 @@ mod input;
 mod labels;
 mod leak;
 mod outcome;
+mod parquet;
 mod pool;
+mod quotes;
+mod record;
 mod redaction;
 mod repeats;
 mod room;
@@ -32,7 +35,7 @@ use outcome::Texts;
 use pool::Pool;
 
 pub use error::PrepareError;
-pub use faults::DROPPABLE;
+pub use faults::droppable;
 pub use input::input_files;
 pub use leak::{find_leak, Leak};
 pub use sizes::{SplitSizes, WrongSizes};
@@ -59,7 +62,7 @@ pub struct PrepareOptions {
     pub group_by: Option<String>,
     /// Which repeats are left out.
     pub dedupe: Dedupe,
-    /// The codes whose rows are left out, all of them of [`DROPPABLE`].
+    /// The codes whose rows are left out, all of them [`droppable`].
     pub drop: Vec<Code>,
     /// Whether personal data and credentials are replaced by placeholders.
     pub redact: bool,
@@ -109,13 +112,13 @@ pub struct Prepared {
 /// nearly equal questions one pair in a hundred may be overlooked, of equal ones none.
 ///
 /// # Errors
-/// A file that cannot be read, a bad row where such rows stop the work, rows of different kinds in one input, and an
-/// input of which nothing is left.
+/// A file that cannot be read, a bad row where such rows stop the work, rows of different kinds in one input, codes
+/// that cannot be looked for among so many rows, and an input of which nothing is left.
 pub fn prepare(files: &[PathBuf], options: &PrepareOptions) -> Result<Prepared, PrepareError> {
     let mut pool = Pool::read(files, options)?;
     pool.leave_out_codes(&options.drop)?;
     if options.redact {
-        pool.redact()?;
+        pool.redact(options.rows.on_bad_row)?;
     }
     let labels = AnswerLabels::of(&pool, options.stratify);
     pool.group_questions();

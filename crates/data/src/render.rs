@@ -11,6 +11,7 @@ use crate::mask::{training_rows, turn_row};
 use crate::model_text::ModelText;
 use crate::plain::{begun, concatenated, text_row};
 use crate::render_problem::{NothingSupervised, RenderProblem};
+use crate::shield;
 use crate::tokenize::TokenExample;
 
 /// Where the chat template comes from.
@@ -117,6 +118,11 @@ impl Renderer {
     /// Tokens of the tokenizer, added ones included.
     pub fn vocabulary_size(&self) -> usize {
         self.model.tokenizer().vocabulary_size()
+    }
+
+    /// The first text of a control token of this model in a text, where it has one; it would stay text.
+    pub fn control_text<'t>(&self, text: &'t str) -> Option<&'t str> {
+        shield::control_text(self.model.tokenizer().literals(), text)
     }
 
     /// The row as the model sees it.

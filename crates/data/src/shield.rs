@@ -123,6 +123,14 @@ impl Shield {
     }
 }
 
+/// The first literal in a text that reads as a mark; `None` where there is none.
+///
+/// Some models have control tokens that read as words or white space: those say nothing of where a text comes from.
+pub(crate) fn control_text<'t>(literals: Option<&Regex>, text: &'t str) -> Option<&'t str> {
+    let is_mark = |found: &&str| found.chars().count() >= 3 && found.contains(['<', '[', '|']);
+    literals?.find_iter(text).map(|found| found.as_str()).find(is_mark)
+}
+
 /// Byte positions where a literal starts, overlapping ones included, in order.
 fn literal_starts(literals: Option<&Regex>, text: &str) -> Vec<usize> {
     let mut starts = Vec::new();
@@ -169,6 +177,15 @@ mod tests {
             (marked.spans, marked.controls),
             (vec![0..end, 1..2], Some(vec![0..1, end - 1..end]))
         );
+    }
+
+    #[test]
+    fn a_literal_that_reads_as_words_is_no_mark() {
+        let literals = Regex::new(r"<\|end\|>|\[/INST\]|<s|\n|user").unwrap();
+        let found = |text| control_text(Some(&literals), text);
+        assert_eq!(found("user\n<s> [/INST] <|end|>"), Some("[/INST]"));
+        assert_eq!(found("a user <s>\n"), None);
+        assert_eq!(control_text(None, "<|end|>"), None);
     }
 
     #[test]

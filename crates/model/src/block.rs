@@ -16,9 +16,11 @@ use crate::op::rope::{self, Rotation};
 use crate::op::{attention, rms_norm, swiglu};
 use crate::{Gradients, Result, TokenTree};
 
-/// The frozen weights of a block.
+/// The weights of a block.
 #[derive(Debug, Clone)]
 pub struct Block {
+    /// Where it stands, such as `model.layers.0`.
+    pub path: String,
     /// Norm before attention (D).
     pub input_norm: Arc<[f32]>,
     /// Query, key, value and output maps.
@@ -117,6 +119,22 @@ impl Block {
     /// All its linear layers.
     pub fn linears(&self) -> [&Linear; 7] {
         [&self.q, &self.k, &self.v, &self.o, &self.gate, &self.up, &self.down]
+    }
+
+    /// All its linear layers, to be set.
+    pub(crate) fn linears_mut(&mut self) -> [&mut Linear; 7] {
+        let Self { q, k, v, o, gate, up, down, .. } = self;
+        [q, k, v, o, gate, up, down]
+    }
+
+    /// The tensor of the norm before attention.
+    pub(crate) fn input_norm_name(&self) -> String {
+        format!("{}.input_layernorm.weight", self.path)
+    }
+
+    /// The tensor of the norm before the MLP.
+    pub(crate) fn mlp_norm_name(&self) -> String {
+        format!("{}.post_attention_layernorm.weight", self.path)
     }
 
     /// The same block with every linear layer replaced.
@@ -243,9 +261,9 @@ impl Block {
         }
     }
 
-    /// Turns the gradient of the block's output into that of its input, and adds those of its adapters.
+    /// Turns the gradient of the block's output into that of its input, and adds those of what is trained.
     ///
-    /// Shapes: `x` (T, D), `d_output` (N, D), `d_x` (T, D); `None` for the lowest block, whose input needs none.
+    /// Shapes: `x` (T, D), `d_output` (N, D), `d_x` (T, D); `None` for the lowest adapted block, whose input needs none.
     ///
     /// # Errors
     /// When the gradients have no place for an adapter's.
@@ -285,6 +303,10 @@ impl Block {
         layers.backward(normed, &trace.low_qkv, d_qkv, &mut scratch.layers, gradients, wanted)?;
         place(d_output, width, pass.chosen, d_x);
         rms_norm::backward(x, &self.input_norm, inverse, d_normed, d_x);
+        if gradients.are_of_base() {
+            let d_weight = gradients.of(&self.input_norm_name())?;
+            rms_norm::weight_backward(x, inverse, d_normed, d_weight);
+        }
         Ok(())
     }
 
@@ -333,6 +355,10 @@ impl Block {
             wanted,
         )?;
         rms_norm::backward(middle, &self.mlp_norm, inverse, d_normed, grad);
+        if gradients.are_of_base() {
+            let d_weight = gradients.of(&self.mlp_norm_name())?;
+            rms_norm::weight_backward(middle, inverse, d_normed, d_weight);
+        }
         Ok(())
     }
 

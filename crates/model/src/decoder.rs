@@ -1,4 +1,4 @@
-//! The frozen decoder: one walk over its blocks for training, scoring and generation.
+//! The decoder: one walk over its blocks for training, scoring and generation.
 //!
 //! Shapes: T tokens, D width, V vocabulary, N targets.
 
@@ -11,12 +11,12 @@ use crate::block::{Block, BlockPass, Chosen};
 use crate::files::read_json;
 use crate::kernel::instructions::Instructions;
 use crate::linear::{Linear, LoraPass};
-use crate::llama::Loader;
+use crate::llama::{Loader, Source, EMBEDDING, FINAL_NORM, HEAD};
 use crate::op::dropout::{Dropout, TokenKey};
 use crate::op::rope::frequencies;
 use crate::weights::Weights;
 use crate::workspace::Workspace;
-use crate::{Adapter, Gradients, ModelConfig, ModelError, Result, Target, TokenTree};
+use crate::{Adapter, BaseWeights, Gradients, ModelConfig, ModelError, Result, Target, TokenTree};
 
 /// The number format of frozen weights. Everything between two products is f32.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -83,12 +83,12 @@ pub struct TargetScore {
     pub correct: bool,
 }
 
-/// A pretrained model whose weights never change.
+/// A model, whose weights change only by [`Decoder::set_weights`].
 #[derive(Debug, Clone)]
 pub struct Decoder {
     config: ModelConfig,
-    /// Its rows are the tokens' embeddings; a tied head has the same panels.
-    embedding: Linear,
+    /// Its rows are the tokens' embeddings; `None` where they are those of the head.
+    embedding: Option<Linear>,
     pub(crate) blocks: Vec<Block>,
     pub(crate) final_norm: Arc<[f32]>,
     pub(crate) head: Linear,
@@ -105,23 +105,43 @@ impl Decoder {
     /// When the configuration or a tensor is missing, malformed or of another architecture.
     pub fn load(dir: &Path, dtype: BaseDtype, device: &Device) -> Result<Self> {
         let config = ModelConfig::from_folder(dir)?;
-        let weights = Weights::open(dir)?;
-        let load = Loader { weights: &weights, config: &config, dtype: dtype.dtype(), device };
+        Self::from_source(config, Source::Files(&Weights::open(dir)?), dtype, device)
+    }
+
+    /// A model of given weights.
+    ///
+    /// # Errors
+    /// When the weights are of another shape than the configuration.
+    pub fn from_weights(
+        config: ModelConfig,
+        weights: &BaseWeights,
+        dtype: BaseDtype,
+        device: &Device,
+    ) -> Result<Self> {
+        Self::from_source(config, Source::Memory(weights), dtype, device)
+    }
+
+    fn from_source(
+        config: ModelConfig,
+        source: Source<'_>,
+        dtype: BaseDtype,
+        device: &Device,
+    ) -> Result<Self> {
+        let load = Loader { source, config: &config, dtype: dtype.dtype(), device };
         let (vocabulary, width) = (config.vocab_size, config.hidden_size);
-        let embedding = load.matrix("model.embed_tokens.weight", vocabulary, width)?;
+        let embedding = load.matrix(EMBEDDING, vocabulary, width)?;
         let head_path = "lm_head".to_owned();
         let (embedding, head) = if config.tie_word_embeddings {
-            let head = Linear::new(head_path, &embedding, None)?;
-            (head.clone(), head)
+            (None, Linear::new(head_path, &embedding, None)?.with_weight_name(EMBEDDING))
         } else {
-            let weight = load.matrix("lm_head.weight", vocabulary, width)?;
+            let weight = load.matrix(HEAD, vocabulary, width)?;
             let embedding = Linear::new("model.embed_tokens".to_owned(), &embedding, None)?;
-            (embedding, Linear::new(head_path, &weight, None)?)
+            (Some(embedding), Linear::new(head_path, &weight, None)?)
         };
         let blocks =
             (0..config.num_hidden_layers).map(|layer| load.block(layer)).collect::<Result<_>>()?;
         Ok(Self {
-            final_norm: load.norm("model.norm.weight")?,
+            final_norm: load.norm(FINAL_NORM)?,
             frequencies: frequencies(&config.rope, config.head_dim),
             device: device.clone(),
             workspace: Arc::default(),
@@ -130,6 +150,28 @@ impl Decoder {
             blocks,
             config,
         })
+    }
+
+    /// Replaces every weight, rounded to the model's number format.
+    ///
+    /// # Errors
+    /// When a tensor is missing.
+    pub fn set_weights(&mut self, weights: &BaseWeights) -> Result<()> {
+        for block in &mut self.blocks {
+            block.input_norm = weights.values(&block.input_norm_name())?.into();
+            block.mlp_norm = weights.values(&block.mlp_norm_name())?.into();
+        }
+        self.final_norm = weights.values(FINAL_NORM)?.into();
+        let blocks = self.blocks.iter_mut().flat_map(Block::linears_mut);
+        let tables = self.embedding.iter_mut().chain(std::iter::once(&mut self.head));
+        for linear in blocks.chain(tables) {
+            let bias = match linear.bias() {
+                Some(_) => Some(weights.values(&linear.bias_name())?),
+                None => None,
+            };
+            linear.set(weights.values(linear.weight_name())?, bias);
+        }
+        Ok(())
     }
 
     /// The model's configuration.
@@ -159,8 +201,7 @@ impl Decoder {
 
     /// Number of frozen parameters; a tied head counts once.
     pub fn parameter_count(&self) -> usize {
-        let tied = self.config.tie_word_embeddings;
-        let embedding = if tied { 0 } else { self.embedding.parameter_count() };
+        let embedding = self.embedding.as_ref().map_or(0, Linear::parameter_count);
         let norms = (2 * self.blocks.len() + 1) * self.config.hidden_size;
         embedding + norms + self.linears().map(Linear::parameter_count).sum::<usize>()
     }
@@ -204,25 +245,49 @@ impl Decoder {
         scores: &mut Vec<TargetScore>,
         gradients: &mut Gradients,
     ) -> Result<()> {
+        self.add_trained(Some(adapter), tree, targets, pass, scores, gradients)
+    }
+
+    /// As [`Decoder::add_gradients`], of the model's own weights, for `gradients` of [`Gradients::zeros_of_base`].
+    ///
+    /// # Errors
+    /// As [`Decoder::add_gradients`].
+    pub fn add_base_gradients(
+        &self,
+        tree: &TokenTree,
+        targets: &[Target],
+        checkpointing: Checkpointing,
+        scores: &mut Vec<TargetScore>,
+        gradients: &mut Gradients,
+    ) -> Result<()> {
+        let pass = TrainingPass { checkpointing, dropout: None };
+        self.add_trained(None, tree, targets, &pass, scores, gradients)
+    }
+
+    fn add_trained(
+        &self,
+        adapter: Option<&Adapter>,
+        tree: &TokenTree,
+        targets: &[Target],
+        pass: &TrainingPass,
+        scores: &mut Vec<TargetScore>,
+        gradients: &mut Gradients,
+    ) -> Result<()> {
         self.check_targets(targets)?;
         let keys = token_keys(tree, pass.dropout);
         let rows = wanted_rows(targets);
         let chosen_keys: Vec<TokenKey> =
             rows.iter().filter_map(|row| keys.get(*row).copied()).collect();
-        let lora = LoraPass {
-            adapter: Some(adapter),
-            dropout: pass.dropout.map(|d| (d, keys.as_slice())),
-        };
+        let lora = LoraPass { adapter, dropout: pass.dropout.map(|d| (d, keys.as_slice())) };
         let mut workspace = self.workspace();
         let work = &mut *workspace;
         work.rotation.set(&self.frequencies, tree.positions());
         let chosen = Chosen { rows: &rows, keys: &chosen_keys };
-        let walk = Walk {
-            tree,
-            lora,
-            chosen,
-            lowest: adapter.lowest_block().unwrap_or(self.blocks.len()),
+        let lowest = match gradients.are_of_base() {
+            true => 0,
+            false => adapter.and_then(Adapter::lowest_block).unwrap_or(self.blocks.len()),
         };
+        let walk = Walk { tree, lora, chosen, lowest };
         self.walk_forward(walk, pass.checkpointing, work)?;
         self.head_backward(walk, targets, work, scores, gradients)?;
         self.walk_back(walk, pass.checkpointing, work, gradients)
@@ -316,7 +381,7 @@ impl Decoder {
         Ok(())
     }
 
-    /// Walks the blocks from the last to the lowest adapted one.
+    /// Walks the blocks from the last to the lowest trained one, and to the embedding where that is trained.
     fn walk_back(
         &self,
         walk: Walk<'_>,
@@ -342,10 +407,14 @@ impl Decoder {
                     &*spare
                 }
             };
-            let d_x = if layer == walk.lowest { None } else { Some(d_next.sized(len)) };
+            let needed = layer > walk.lowest || gradients.are_of_base();
+            let d_x = if needed { Some(d_next.sized(len)) } else { None };
             let d_out = d_output.get_mut(wanted);
             block.backward(x, walk.tree, pass, trace, scratch, d_out, d_x, gradients)?;
             std::mem::swap(d_output, d_next);
+        }
+        if gradients.are_of_base() {
+            add_embeddings(gradients.of(EMBEDDING)?, walk.tree.ids(), d_output.get(len));
         }
         Ok(())
     }
@@ -363,8 +432,9 @@ impl Decoder {
         {
             return Err(ModelError::TokenId { id: *id, position, vocabulary });
         }
+        let table = self.embedding.as_ref().unwrap_or(&self.head);
         for (id, out) in ids.iter().zip(out.chunks_mut(self.config.hidden_size)) {
-            self.embedding.write_row(*id as usize, out);
+            table.write_row(*id as usize, out);
         }
         Ok(())
     }
@@ -393,6 +463,17 @@ impl Decoder {
             head: self.head.folded(adapter, sign)?,
             ..self.clone()
         })
+    }
+}
+
+/// Adds the gradient of each token's embedding to its row of the table.
+///
+/// Shapes: `table` (V, D), `d_embedded` (T, D).
+fn add_embeddings(table: &mut [f32], ids: &[u32], d_embedded: &[f32]) {
+    let width = d_embedded.len() / ids.len().max(1);
+    for (id, row) in ids.iter().zip(d_embedded.chunks(width.max(1))) {
+        let sums = &mut table[*id as usize * width..][..width];
+        sums.iter_mut().zip(row).for_each(|(sum, x)| *sum += x);
     }
 }
 

@@ -6,6 +6,7 @@ use std::path::Path;
 
 use serde_json::Value;
 
+use crate::weights::INDEX;
 use crate::{ModelError, Result};
 
 /// The JSON value in a file.
@@ -36,6 +37,29 @@ pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
         let _ = std::fs::remove_file(&partial);
         io(source)
     })
+}
+
+/// Copies a model folder's files, but for its weights and the index of their files.
+///
+/// # Errors
+/// When a folder cannot be read or written.
+pub fn copy_all_but_weights(base: &Path, output: &Path) -> Result<()> {
+    let io = |path: &Path| {
+        let path = path.to_owned();
+        move |source| ModelError::Io { path, source }
+    };
+    for entry in std::fs::read_dir(base).map_err(io(base))? {
+        let path = entry.map_err(io(base))?.path();
+        let name = path.file_name().unwrap_or_default();
+        let is_weights = path
+            .extension()
+            .is_some_and(|e| matches!(e.to_str(), Some("safetensors" | "bin" | "gguf")));
+        if path.is_file() && !is_weights && name != INDEX {
+            let bytes = std::fs::read(&path).map_err(io(&path))?;
+            write_whole(&output.join(name), &bytes)?;
+        }
+    }
+    Ok(())
 }
 
 #[cfg(test)]

@@ -1,16 +1,19 @@
-//! Gradients of an adapter's tensors.
+//! Gradients of the tensors that are trained.
 
 use std::collections::BTreeMap;
 
 use candle_core::{Device, Tensor};
 use rayon::prelude::*;
 
-use crate::{Adapter, ModelError, Result};
+use crate::{Adapter, BaseWeights, ModelError, Result};
 
-/// A gradient for each adapter tensor, by PEFT key; f32.
+/// A gradient for each trained tensor, by its key: PEFT's for an adapter, that of the checkpoint for the model itself;
+/// f32.
 #[derive(Debug, Clone, Default)]
 pub struct Gradients {
     tensors: BTreeMap<String, Gradient>,
+    /// Whether the tensors are the model's own.
+    of_base: bool,
 }
 
 #[derive(Debug, Clone)]
@@ -22,10 +25,17 @@ struct Gradient {
 impl Gradients {
     /// Zeros for every tensor of an adapter.
     pub fn zeros(adapter: &Adapter) -> Self {
-        let zeros = |(key, shape): (String, (usize, usize))| {
-            (key, Gradient { shape, values: vec![0.0; shape.0 * shape.1] })
-        };
-        Self { tensors: adapter.shapes().map(zeros).collect() }
+        Self { tensors: adapter.shapes().map(zeros).collect(), of_base: false }
+    }
+
+    /// Zeros for every tensor of a model.
+    pub fn zeros_of_base(weights: &BaseWeights) -> Self {
+        Self { tensors: weights.shapes().map(zeros).collect(), of_base: true }
+    }
+
+    /// Whether the model's own weights are trained.
+    pub(crate) fn are_of_base(&self) -> bool {
+        self.of_base
     }
 
     /// Makes every one zero.
@@ -67,6 +77,7 @@ impl Gradients {
     /// # Errors
     /// When shapes differ.
     pub fn add(&mut self, other: Self) -> Result<()> {
+        self.of_base |= other.of_base;
         for (key, gradient) in other.tensors {
             match self.tensors.get_mut(&key) {
                 None => {
@@ -107,4 +118,8 @@ impl Gradients {
         };
         self.tensors.values().map(of).sum::<f64>().sqrt()
     }
+}
+
+fn zeros((key, shape): (String, (usize, usize))) -> (String, Gradient) {
+    (key, Gradient { shape, values: vec![0.0; shape.0 * shape.1] })
 }

@@ -10,6 +10,7 @@ use crate::kernel::product::Start;
 use crate::kernel::view::Rows;
 use crate::layers::Layers;
 use crate::linear::LoraPass;
+use crate::llama::FINAL_NORM;
 use crate::op::dropout::TokenKey;
 use crate::op::{cross_entropy, rms_norm};
 use crate::workspace::{HeadScratch, Workspace};
@@ -66,6 +67,9 @@ impl Decoder {
         let (x, d_x) = (work.output.get(count * width), work.d_output.zeroed(count * width));
         let (inverse, d_normed) = (inverse.get(count), d_normed.get(count * width));
         rms_norm::backward(x, &self.final_norm, inverse, d_normed, d_x);
+        if gradients.are_of_base() {
+            rms_norm::weight_backward(x, inverse, d_normed, gradients.of(FINAL_NORM)?);
+        }
         Ok(())
     }
 

@@ -13,6 +13,9 @@ use crate::lora::adapter::{a_key, b_key};
 use crate::lora::LoraPair;
 use crate::{BaseDtype, Gradients, Result};
 
+/// Columns that a thread sums at a time.
+const COLUMNS: usize = 64;
+
 /// Buffers that every group of layers uses in turn.
 #[derive(Debug, Default)]
 pub(crate) struct LayerScratch {
@@ -148,7 +151,7 @@ impl<'a, const N: usize> Layers<'a, N> {
         Rows::dense(masked, x.rows, x.width)
     }
 
-    /// Adds the adapters' gradients, and writes (or adds) that of the input where it is asked for.
+    /// Adds the gradients of what is trained, and writes (or adds) that of the input where it is asked for.
     ///
     /// Shapes: `x` (T, in), `low` (T, Σr) as the forward left it, `d_out` (T, Σout), `d_x` (T, in).
     ///
@@ -193,6 +196,9 @@ impl<'a, const N: usize> Layers<'a, N> {
             let d_low = d_low.columns(place.low, pair.rank());
             transposed_product(gradients.of(&a_key(place.layer.path()))?, d_low, x);
             transposed_product(gradients.of(&b_key(place.layer.path()))?, grad, low);
+        }
+        if gradients.are_of_base() {
+            weight_gradients(&places, x, d_out, gradients)?;
         }
         if let Some((d_x, start)) = d_x {
             self.input_gradient(&places, d_out, d_low, packed, d_x, start);
@@ -272,6 +278,34 @@ impl<'a, const N: usize> Layers<'a, N> {
             }
         }
     }
+}
+
+/// Adds the gradients of the layers' own weights and biases.
+fn weight_gradients(
+    places: &[Place<'_>],
+    x: Rows<'_>,
+    d_out: Rows<'_>,
+    gradients: &mut Gradients,
+) -> Result<()> {
+    for place in places {
+        let grad = d_out.columns(place.column, place.layer.outputs());
+        transposed_product(gradients.of(place.layer.weight_name())?, grad, x);
+        if place.layer.bias().is_some() {
+            add_rows(gradients.of(&place.layer.bias_name())?, grad);
+        }
+    }
+    Ok(())
+}
+
+/// Adds every row to `sum`, in their order whatever the threads.
+///
+/// Shapes: `rows` (T, out), `sum` (out).
+fn add_rows(sum: &mut [f32], rows: Rows<'_>) {
+    sum.par_chunks_mut(COLUMNS).enumerate().for_each(|(block, sum)| {
+        for row in 0..rows.rows {
+            add(sum, &rows.row(row)[block * COLUMNS..][..sum.len()]);
+        }
+    });
 }
 
 /// Whether products with this weight run on bf16 operands.

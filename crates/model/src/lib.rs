@@ -1,10 +1,10 @@
-//! The frozen decoder of tunewise, its LoRA adapters, and every numeric op with its hand-written backward.
+//! The decoder of tunewise, its LoRA adapters, and every numeric op with its hand-written backward.
 //!
-//! A [`Decoder`] is read from a Hugging Face folder and never changes; an [`Adapter`] is a separate value with the
-//! trainable tensors. Tokens come as [`TokenTree`]s: flat lists cut into segments that attend to themselves and to
+//! A [`Decoder`] is read from a Hugging Face folder and stays as it is while an [`Adapter`], a separate value with the
+//! trainable tensors, learns; where the whole model learns, its trainable tensors are [`BaseWeights`]. Tokens come as [`TokenTree`]s: flat lists cut into segments that attend to themselves and to
 //! their ancestors, never padded rectangles.
 //!
-//! In pipeline order: [`config`] → [`weights`] → [`lora`] → [`tree`] → [`kernel`] → [`op`] → [`linear`] → [`block`] →
+//! In pipeline order: [`config`] → [`weights`] → [`base_weights`] → [`lora`] → [`tree`] → [`kernel`] → [`op`] → [`linear`] → [`block`] →
 //! [`decoder`] → [`gradients`]; [`cache`] keeps keys and values between calls, [`merge`] folds an adapter into
 //! weights, [`files`] writes whole files, [`buffer`] holds numbers in memory that is used again.
 //!
@@ -19,6 +19,7 @@
 //! # Ok::<(), tunewise_model::ModelError>(())
 //! ```
 
+pub mod base_weights;
 pub mod block;
 pub mod buffer;
 pub mod cache;
@@ -40,6 +41,7 @@ pub mod tree;
 pub mod weights;
 mod workspace;
 
+pub use base_weights::BaseWeights;
 pub use cache::{Addition, KvCache, NodeId};
 pub use config::{ModelConfig, RopeConfig, RopeScaling};
 pub use decoder::{BaseDtype, Checkpointing, Decoder, TargetScore, TrainingPass};

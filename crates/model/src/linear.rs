@@ -1,4 +1,4 @@
-//! Frozen linear layers with an optional low-rank update.
+//! Linear layers with an optional low-rank update.
 //!
 //! Source: Hu et al. 2021, equation 3: `h = W·x + scale·B·A·dropout(x)`.
 //! Shapes: T tokens, in and out the layer's widths, r the rank. Layers that read the same input are worked on together:
@@ -14,10 +14,12 @@ use crate::lora::{Adapter, LoraPair};
 use crate::op::dropout::{Dropout, TokenKey};
 use crate::{BaseDtype, Result};
 
-/// A linear layer whose weight never changes.
+/// A linear layer.
 #[derive(Debug, Clone)]
 pub struct Linear {
     path: String,
+    /// The tensor that its weight is.
+    weight_name: String,
     /// Packed for `x·Wᵀ`: in steps, out columns.
     forward: Arc<Panels>,
     /// Packed for `g·W`, when training asked for it.
@@ -44,7 +46,37 @@ impl Linear {
     pub fn new(path: String, weight: &Tensor, bias: Option<&Tensor>) -> Result<Self> {
         let bias = bias.map(|bias| bias.to_dtype(DType::F32)?.to_vec1::<f32>()).transpose()?;
         let forward = Arc::new(packed(weight)?);
-        Ok(Self { path, forward, backward: Arc::default(), bias: bias.map(Arc::from) })
+        let weight_name = format!("{path}.weight");
+        let backward = Arc::default();
+        Ok(Self { path, weight_name, forward, backward, bias: bias.map(Arc::from) })
+    }
+
+    /// The same layer with its weight under another tensor's name: a head whose weight is the embedding.
+    #[must_use]
+    pub(crate) fn with_weight_name(self, weight_name: &str) -> Self {
+        Self { weight_name: weight_name.to_owned(), ..self }
+    }
+
+    /// The tensor that its weight is.
+    pub(crate) fn weight_name(&self) -> &str {
+        &self.weight_name
+    }
+
+    /// The tensor that its bias is.
+    pub(crate) fn bias_name(&self) -> String {
+        format!("{}.bias", self.path)
+    }
+
+    /// Replaces its numbers, rounded to its number format.
+    ///
+    /// Shapes: `weight` (out, in), `bias` (out).
+    pub(crate) fn set(&mut self, weight: &[f32], bias: Option<&[f32]>) {
+        let inputs = self.inputs();
+        Arc::make_mut(&mut self.forward).fill(|step, out| weight[out * inputs + step]);
+        if let Some(panels) = Arc::make_mut(&mut self.backward).get_mut() {
+            panels.fill(|out, step| weight[out * inputs + step]);
+        }
+        self.bias = bias.map(Arc::from);
     }
 
     /// Its path.

@@ -5,6 +5,7 @@
 
 use crate::head::CHUNK;
 use crate::kernel::tile::TileKernel;
+use crate::llama::tensor_shapes;
 use crate::{Adapter, BaseDtype, Checkpointing, ModelConfig};
 
 /// The largest piece of a run.
@@ -23,8 +24,8 @@ pub struct MemoryEstimate {
     pub weights: usize,
     /// Weights packed for the backward direction.
     pub backward_weights: usize,
-    /// The adapter, its gradients and the optimizer's state.
-    pub adapter: usize,
+    /// What is trained, its gradients and the optimizer's state.
+    pub trainable: usize,
     /// What each block's backward reads of its forward.
     pub traces: usize,
     /// Buffers that all blocks use in turn, and the chunk of logits.
@@ -34,7 +35,7 @@ pub struct MemoryEstimate {
 impl MemoryEstimate {
     /// All of it.
     pub fn total(&self) -> usize {
-        self.weights + self.backward_weights + self.adapter + self.traces + self.buffers
+        self.weights + self.backward_weights + self.trainable + self.traces + self.buffers
     }
 
     /// Without weights packed for the backward direction.
@@ -79,15 +80,57 @@ pub fn training(
     piece: PieceSize,
     checkpointing: Checkpointing,
 ) -> MemoryEstimate {
+    let blocks = config.num_hidden_layers;
+    let trained = Trained {
+        numbers: adapter.parameter_count(),
+        ranks: adapter.paths().filter_map(|p| adapter.pair(p)).map(|p| p.rank()).sum(),
+        walked: blocks - adapter.lowest_block().unwrap_or(blocks).min(blocks),
+    };
+    estimate(config, dtype, trained, piece, checkpointing)
+}
+
+/// What a training run of the whole model keeps, for its largest piece.
+///
+/// The start's weights are kept beside those that move, to be compared at the end.
+pub fn training_of_model(
+    config: &ModelConfig,
+    dtype: BaseDtype,
+    piece: PieceSize,
+    checkpointing: Checkpointing,
+) -> MemoryEstimate {
+    let size = |dims: &[usize]| dims.iter().product::<usize>();
+    let numbers = tensor_shapes(config).iter().map(|(_, shape)| size(shape.dims())).sum();
+    let trained = Trained { numbers, ranks: 0, walked: config.num_hidden_layers };
+    let once = estimate(config, dtype, trained, piece, checkpointing);
+    MemoryEstimate { trainable: once.trainable + 4 * numbers + once.weights, ..once }
+}
+
+/// What training moves, as far as memory goes.
+#[derive(Clone, Copy)]
+struct Trained {
+    /// Trainable numbers.
+    numbers: usize,
+    /// Ranks of all adapters.
+    ranks: usize,
+    /// Blocks that are walked back.
+    walked: usize,
+}
+
+fn estimate(
+    config: &ModelConfig,
+    dtype: BaseDtype,
+    trained: Trained,
+    piece: PieceSize,
+    checkpointing: Checkpointing,
+) -> MemoryEstimate {
+    let Trained { numbers, ranks, walked } = trained;
     let (weights, backward_weights) = weight_bytes(config, dtype);
     let (t, n) = (piece.tokens, piece.targets.min(piece.tokens));
     let (d, f) = (config.hidden_size, config.intermediate_size);
     let attended = config.num_attention_heads * config.head_dim;
     let qkv = attended + 2 * config.num_key_value_heads * config.head_dim;
     let blocks = config.num_hidden_layers;
-    let ranks: usize = adapter.paths().filter_map(|p| adapter.pair(p)).map(|p| p.rank()).sum();
     let trace = qkv + attended + config.num_attention_heads + d + 2 * f + 2;
-    let walked = blocks - adapter.lowest_block().unwrap_or(blocks).min(blocks);
     let (of_all, of_last) = match checkpointing {
         // The last block's trace behind attention is there for the tokens that predict only.
         Checkpointing::Keep if walked > 0 => (walked - 1, 1),
@@ -103,7 +146,7 @@ pub fn training(
     MemoryEstimate {
         weights,
         backward_weights,
-        adapter: 4 * 4 * adapter.parameter_count(),
+        trainable: 4 * 4 * numbers,
         traces: 4 * traces,
         buffers: 4 * buffers,
     }

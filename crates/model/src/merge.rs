@@ -5,9 +5,9 @@ use std::path::Path;
 
 use candle_core::{Device, Tensor};
 
-use crate::files::write_whole;
+use crate::files::{copy_all_but_weights, write_whole};
 use crate::linear::fold;
-use crate::weights::Weights;
+use crate::weights::{Weights, INDEX};
 use crate::{Adapter, Decoder, ModelConfig, ModelError, Result};
 
 impl Decoder {
@@ -60,15 +60,10 @@ pub fn write_merged(base: &Path, adapter: &Adapter, output: &Path) -> Result<()>
             safetensors::serialize(tensors, Some(format)).map_err(candle_core::Error::from)?;
         write_whole(&output.join(path.file_name().unwrap_or_default()), &bytes)?;
     }
-    for entry in std::fs::read_dir(base).map_err(io(base))? {
-        let path = entry.map_err(io(base))?.path();
-        let weights = path
-            .extension()
-            .is_some_and(|e| matches!(e.to_str(), Some("safetensors" | "bin" | "gguf")));
-        if path.is_file() && !weights {
-            let bytes = std::fs::read(&path).map_err(io(&path))?;
-            write_whole(&output.join(path.file_name().unwrap_or_default()), &bytes)?;
-        }
+    let index = base.join(INDEX);
+    if index.is_file() {
+        let bytes = std::fs::read(&index).map_err(io(&index))?;
+        write_whole(&output.join(INDEX), &bytes)?;
     }
-    Ok(())
+    copy_all_but_weights(base, output)
 }

@@ -12,6 +12,9 @@ use safetensors::Dtype;
 use crate::files::read_json;
 use crate::{ModelError, Result};
 
+/// Names the file of each tensor, where there are several.
+pub(crate) const INDEX: &str = "model.safetensors.index.json";
+
 /// Bytes before a header: its length.
 const LENGTH: u64 = 8;
 
@@ -37,7 +40,7 @@ impl Weights {
     /// # Errors
     /// When there are no weights, a shard is missing, or a file is cut short.
     pub fn open(dir: &Path) -> Result<Self> {
-        let index = dir.join("model.safetensors.index.json");
+        let index = dir.join(INDEX);
         let single = dir.join("model.safetensors");
         let paths = if single.is_file() {
             vec![single]

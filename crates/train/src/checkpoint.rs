@@ -6,12 +6,13 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use serde_json::{json, Value};
 use tunewise_model::files::write_whole;
-use tunewise_model::{Adapter, Decoder};
 
 use crate::error::{Result, TrainError};
 use crate::optimizer::{AdamW, AdamWConstants};
 use crate::record::LogEntry;
 use crate::schedule::Schedule;
+use crate::trainee::Trainee;
+use crate::trainer::Material;
 
 const STATE: &str = "trainer_state.json";
 const OPTIMIZER: &str = "optimizer.safetensors";
@@ -86,7 +87,7 @@ pub(crate) fn folder(output: &Path, step: usize) -> PathBuf {
 
 /// What a checkpoint holds besides the state.
 pub(crate) struct Contents<'a> {
-    pub adapter: &'a Adapter,
+    pub trainee: &'a Trainee,
     pub optimizer: &'a AdamW,
     pub schedule: Schedule,
     /// Seed, epoch and step within the epoch.
@@ -102,7 +103,7 @@ pub(crate) fn write(
     let place = folder(output, state.global_step);
     let partial = output.join(format!(".checkpoint-{}{PARTIAL}", state.global_step));
     remove_folder(&partial)?;
-    contents.adapter.save(&partial)?;
+    contents.trainee.save_state(&partial)?;
     write_whole(&partial.join(OPTIMIZER), &contents.optimizer.to_safetensors()?)?;
     write_json(&partial.join(SCHEDULER), &scheduler(contents.schedule, state.global_step))?;
     let [seed, epoch, step_in_epoch] = contents.position;
@@ -202,18 +203,19 @@ pub fn read_state(checkpoint: &Path) -> Result<TrainerState> {
     serde_json::from_slice(&bytes).map_err(|source| TrainError::Json { path, source })
 }
 
-/// The adapter and the optimizer in a checkpoint.
+/// What is trained and the optimizer in a checkpoint.
 pub(crate) fn read_tensors(
     checkpoint: &Path,
-    decoder: &Decoder,
+    material: &Material<'_>,
     constants: AdamWConstants,
     step: usize,
-) -> Result<(Adapter, AdamW)> {
-    let adapter = Adapter::load(decoder, checkpoint)?;
+) -> Result<(Trainee, AdamW)> {
+    let trainee = material.trainee.load_state(material.decoder, checkpoint)?;
     let path = checkpoint.join(OPTIMIZER);
-    let optimizer = AdamW::from_safetensors(constants, &path, step, decoder.device())?;
-    optimizer.check_complete(&adapter, &path)?;
-    Ok((adapter, optimizer))
+    let device = material.decoder.device();
+    let optimizer = AdamW::from_safetensors(constants, &path, step, device)?;
+    optimizer.check_complete(&trainee, &path)?;
+    Ok((trainee, optimizer))
 }
 
 /// Nothing, where the checkpoint belongs to the same run.

@@ -2,8 +2,11 @@
 
 use std::path::PathBuf;
 
+use tunewise_data::quality::Severity;
 use tunewise_data::DataError;
 use tunewise_model::ModelError;
+
+use crate::checked_rows::{have, placed, RowFinding};
 
 /// Result of this crate's functions.
 pub type Result<T> = std::result::Result<T, TrainError>;
@@ -143,6 +146,14 @@ pub enum TrainError {
         /// The adapter's value.
         adapter: String,
     },
+    /// Rows in which the check finds errors.
+    #[error("{}, expected none: {}", have(findings, Severity::Error), placed(findings))]
+    FaultyRows {
+        /// The file or folder of the rows.
+        data: PathBuf,
+        /// The findings of severity error.
+        findings: Vec<RowFinding>,
+    },
     /// A row whose loss would be empty.
     #[error("line {line} has no supervised token, expected at least one")]
     NoSupervisedToken {
@@ -279,6 +290,10 @@ impl TrainError {
             Self::OutputTaken { .. } => "choose a folder of its own, such as `adapter`".into(),
             Self::NotBuilt { instead, .. } => return instead.clone(),
             Self::InitAdapter { key, .. } => format!("drop `{key}`, or train a new adapter without `init_adapter`"),
+            Self::FaultyRows { data, .. } => format!(
+                "mend them (`tunewise check --data {}` tells more), or pass `--force` to train anyway",
+                data.display()
+            ),
             Self::NoSupervisedToken { .. } => {
                 "give the row an assistant turn with weight 1, or raise `max_length`".into()
             }

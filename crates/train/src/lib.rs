@@ -1,7 +1,8 @@
-//! Training of tunewise: a recipe, tokenized rows and a frozen decoder become a LoRA adapter.
+//! Training of tunewise: a recipe, tokenized rows and a frozen decoder become a LoRA adapter, or a model trained whole.
 //!
-//! In pipeline order: [`recipe`] → [`run`](mod@run) → [`settings`] → [`sampler`] → [`trainer`] → [`schedule`] and
-//! [`optimizer`] → [`record`], [`tensorboard`] and [`checkpoint`] → [`summary`], [`provenance`] and the model card.
+//! In pipeline order: [`recipe`] → [`run`](mod@run) → [`checked_rows`] → [`settings`] → [`sampler`] → [`trainer`] →
+//! [`schedule`] and [`optimizer`] → [`record`], [`tensorboard`] and [`checkpoint`] → [`summary`], [`provenance`] and the
+//! model card.
 //!
 //! ```
 //! use tunewise_train::Recipe;
@@ -17,6 +18,7 @@
 
 pub mod adapter;
 mod batch;
+pub mod checked_rows;
 pub mod checkpoint;
 pub mod error;
 mod logs;
@@ -37,8 +39,10 @@ mod step;
 pub mod summary;
 pub mod tensorboard;
 mod trained;
+pub mod trainee;
 pub mod trainer;
 
+pub use checked_rows::{CheckedRows, FaultyRows, RowFinding};
 pub use error::{Result, TrainError};
 pub use provenance::{base_fingerprint, Provenance};
 pub use recipe::{KeyInfo, Recipe};
@@ -46,4 +50,5 @@ pub use record::{EvaluationRecord, Event, LogEntry, Observer, StepRecord};
 pub use run::{dry_run, run};
 pub use settings::{ResumeFrom, Settings};
 pub use summary::TrainSummary;
+pub use trainee::{Trainee, WholeModel};
 pub use trainer::{train, Material, Outcome};

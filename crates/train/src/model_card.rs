@@ -1,4 +1,4 @@
-//! What stands beside an adapter: `README.md` for people and `tunewise.json` for programs.
+//! What stands beside a trained adapter or model: `README.md` for people and `tunewise.json` for programs.
 
 use std::path::Path;
 
@@ -6,14 +6,16 @@ use serde::{Deserialize, Serialize};
 use serde_json::{json, Value};
 use tunewise_model::files::write_whole;
 
+use crate::checked_rows::{counted, CheckedRows};
 use crate::checkpoint::{write_json, TrainerState};
 use crate::error::{Result, TrainError};
-use crate::provenance::{DataFile, Provenance};
+use crate::provenance::{DataFile, Provenance, TrainedPart};
 use crate::record::{EvaluationRecord, LogEntry};
 use crate::summary::TrainSummary;
 
 const RECORD: &str = "tunewise.json";
-const ADAPTER: &str = "adapter_model.safetensors";
+/// The files of a result that hold what was trained: an adapter, or a whole model.
+const RESULTS: [&str; 2] = ["adapter_model.safetensors", "model.safetensors"];
 const CARD: &str = "README.md";
 
 /// What a finished run leaves to the one that would repeat it.
@@ -32,8 +34,8 @@ pub(crate) struct FinishedRun {
 /// The finished run of an output folder, if there is one.
 pub(crate) fn finished_run(output: &Path) -> Result<Option<FinishedRun>> {
     let path = output.join(RECORD);
-    // A removal that a crash cut short leaves the record without the adapter.
-    if !path.is_file() || !output.join(ADAPTER).is_file() {
+    // A removal that a crash cut short leaves the record without the adapter or model.
+    if !path.is_file() || !RESULTS.iter().any(|name| output.join(name).is_file()) {
         return Ok(None);
     }
     let bytes =
@@ -49,7 +51,8 @@ pub(crate) fn has_record(output: &Path) -> bool {
 
 /// Removes what a finished run left, so that a new one that fails does not seem to have its result; the record goes last.
 pub(crate) fn remove_result(output: &Path) -> Result<()> {
-    for name in [ADAPTER, "adapter_config.json", CARD, RECORD] {
+    let others = ["adapter_config.json", "config.json", "tokenizer.json", CARD, RECORD];
+    for name in RESULTS.into_iter().chain(others) {
         remove_file(&output.join(name))?;
     }
     Ok(())
@@ -101,13 +104,8 @@ fn card(
     evaluation: Option<&EvaluationRecord>,
     state: &TrainerState,
 ) -> Result<String> {
-    let mut card = front_matter(&provenance.base_model)?;
-    card += "\n# LoRA adapter\n\n";
-    card += &format!(
-        "A LoRA adapter of `{}`, trained with tunewise {}.\n",
-        provenance.base_model,
-        env!("CARGO_PKG_VERSION")
-    );
+    let mut card = front_matter(provenance)?;
+    card += &title(provenance);
     card += "\n## Origin\n\n| what | sha256 |\n|---|---|\n";
     let mut hashes = vec![
         (format!("base model `{}`", provenance.base_model), provenance.base_sha256.as_str()),
@@ -125,6 +123,7 @@ fn card(
         card += &format!("| {what} | `{hash}` |\n");
     }
     card += "\nThe base model's hash covers `config.json` and the whole of each weights file.\n";
+    card += &data(provenance.checked.as_ref(), provenance.valid_data.is_some());
     card += &figures(summary, state);
     card += &evaluated(evaluation, provenance.valid_data.as_ref());
     card += "\n## Recipe\n\n```yaml\n";
@@ -133,13 +132,43 @@ fn card(
     Ok(card)
 }
 
-fn front_matter(base_model: &str) -> Result<String> {
-    let header = json!({
-        "base_model": base_model,
-        "library_name": "peft",
-        "pipeline_tag": "text-generation",
-        "tags": [format!("base_model:adapter:{base_model}"), "lora", "tunewise"],
-    });
+fn title(provenance: &Provenance) -> String {
+    let (base, version) = (&provenance.base_model, env!("CARGO_PKG_VERSION"));
+    match provenance.trained {
+        TrainedPart::Adapter => {
+            format!("\n# LoRA adapter\n\nA LoRA adapter of `{base}`, trained with tunewise {version}.\n")
+        }
+        TrainedPart::Model => {
+            format!("\n# Fine-tuned model\n\nEvery weight of `{base}`, trained with tunewise {version}.\n")
+        }
+        TrainedPart::NewModel => format!(
+            "\n# Language model\n\nA model of the configuration in `{base}`, trained from random weights with tunewise \
+             {version}.\n"
+        ),
+    }
+}
+
+fn front_matter(provenance: &Provenance) -> Result<String> {
+    let base = &provenance.base_model;
+    let header = match provenance.trained {
+        TrainedPart::Adapter => json!({
+            "base_model": base,
+            "library_name": "peft",
+            "pipeline_tag": "text-generation",
+            "tags": [format!("base_model:adapter:{base}"), "lora", "tunewise"],
+        }),
+        TrainedPart::Model => json!({
+            "base_model": base,
+            "library_name": "transformers",
+            "pipeline_tag": "text-generation",
+            "tags": [format!("base_model:finetune:{base}"), "tunewise"],
+        }),
+        TrainedPart::NewModel => json!({
+            "library_name": "transformers",
+            "pipeline_tag": "text-generation",
+            "tags": ["tunewise"],
+        }),
+    };
     Ok(format!("---\n{}---\n", yaml(&header)?))
 }
 
@@ -149,6 +178,45 @@ fn data_label(what: &str, file: &DataFile) -> String {
         "{what} `{}` ({} rows read, {} bad, {split}{} dropped for length, {} cut, {} trained on or scored)",
         file.path, file.rows_read, file.bad_rows, file.dropped, file.truncated, file.rows
     )
+}
+
+/// What the check of the rows looked at and what it found.
+fn data(checked: Option<&CheckedRows>, has_valid: bool) -> String {
+    let Some(checked) = checked else {
+        return "\n## Data\n\nThe rows were not checked.\n".into();
+    };
+    let (splits, among) = match has_valid {
+        true => ("the training and validation data", "repetition, contradictions and leaks"),
+        false => ("the training data", "repetition and contradictions"),
+    };
+    let compared = match checked.rows_compared {
+        true => format!("and all with one another for {among}"),
+        false => "but not with one another, for which they are too many".to_owned(),
+    };
+    let mut text = format!(
+        "\n## Data\n\nBefore training, the check looked at {} of {splits}: each alone for its turns, characters and \
+         secrets, {compared}.\n",
+        counted(checked.rows_checked, "row")
+    );
+    if checked.findings.is_empty() {
+        return text + "\nIt found nothing.\n";
+    }
+    text += "\n| code | severity | rows | share |\n|---|---|---|---|\n";
+    for found in &checked.findings {
+        let share = percent(found.share);
+        text += &format!("| `{}` | {} | {} | {share} |\n", found.code, found.severity, found.count);
+    }
+    if checked.has_errors() {
+        text += "\n**Findings of severity error stop a run; this one was forced to use these rows all the same.**\n";
+    }
+    text
+}
+
+fn percent(share: f64) -> String {
+    match 100.0 * share {
+        percent if percent < 0.1 => "under 0.1 %".into(),
+        percent => format!("{percent:.1} %"),
+    }
 }
 
 fn figures(summary: &TrainSummary, state: &TrainerState) -> String {
@@ -209,7 +277,10 @@ fn yaml(value: &Value) -> Result<String> {
 
 #[cfg(test)]
 mod tests {
+    use tunewise_data::quality::Code;
+
     use super::*;
+    use crate::checked_rows::RowFinding;
 
     fn summary() -> TrainSummary {
         TrainSummary {
@@ -251,6 +322,47 @@ mod tests {
         assert!(card.contains("No validation split was given."));
     }
 
+    fn found(code: Code, count: usize) -> RowFinding {
+        let share = count as f64 / 4000.0;
+        RowFinding { code, severity: code.severity(), count, share, first: String::new() }
+    }
+
+    #[test]
+    fn the_card_tells_what_the_check_looked_at_and_found() {
+        let mut checked =
+            CheckedRows { rows_checked: 4000, rows_compared: true, findings: Vec::new() };
+        assert_eq!(
+            data(Some(&checked), false),
+            "\n## Data\n\nBefore training, the check looked at 4000 rows of the training data: each alone for its \
+             turns, characters and secrets, and all with one another for repetition and contradictions.\n\n\
+             It found nothing.\n"
+        );
+        checked.findings = vec![found(Code::PersonalData, 136), found(Code::Duplicate, 3)];
+        let warned = data(Some(&checked), true);
+        let looked = "of the training and validation data: each alone for its turns, characters and secrets, and all \
+                      with one another for repetition, contradictions and leaks.\n";
+        assert!(warned.contains(looked), "{warned}");
+        let rows = "|---|---|---|---|\n| `personal-data` | warning | 136 | 3.4 % |\n\
+                    | `duplicate` | warning | 3 | under 0.1 % |\n";
+        assert!(warned.ends_with(rows), "{warned}");
+        checked.rows_compared = false;
+        let alone = data(Some(&checked), true);
+        assert!(alone.contains("but not with one another, for which they are too many"), "{alone}");
+        assert_eq!(data(None, true), "\n## Data\n\nThe rows were not checked.\n");
+    }
+
+    #[test]
+    fn a_run_that_was_forced_over_errors_says_so_on_its_card() {
+        let findings = vec![found(Code::Leak, 40), found(Code::Duplicate, 3)];
+        let checked = CheckedRows { rows_checked: 4000, rows_compared: true, findings };
+        let provenance = Provenance { checked: Some(checked), ..provenance() };
+        let card = card(&provenance, &summary(), None, &TrainerState::default()).unwrap();
+        let forced = "| `leak` | error | 40 | 1.0 % |\n| `duplicate` | warning | 3 | under 0.1 % |\n\n\
+                      **Findings of severity error stop a run; this one was forced to use these rows all the same.**\n\
+                      \n## Training\n";
+        assert!(card.contains(forced), "{card}");
+    }
+
     #[test]
     fn a_valid_split_without_rows_is_not_called_absent() {
         let valid = |rows| DataFile { rows, ..DataFile::default() };
@@ -268,7 +380,7 @@ mod tests {
         let state = TrainerState { max_steps: 12, ..TrainerState::default() };
         write(dir.path(), &provenance(), &summary(), &state, 12).unwrap();
         assert_eq!(finished_run(dir.path()).unwrap(), None);
-        std::fs::write(dir.path().join(ADAPTER), "tensors").unwrap();
+        std::fs::write(dir.path().join(RESULTS[0]), "tensors").unwrap();
         let found = finished_run(dir.path()).unwrap().unwrap();
         assert_eq!((found.summary, found.total_steps), (summary(), 12));
         remove_result(dir.path()).unwrap();

@@ -6,9 +6,10 @@ use std::path::Path;
 use candle_core::{DType, Device, Tensor};
 use rayon::prelude::*;
 use tunewise_model::op::adamw::{self, AdamWFactors};
-use tunewise_model::{Adapter, Gradients, Matrix};
+use tunewise_model::{Gradients, Matrix};
 
 use crate::error::{Result, TrainError};
+use crate::trainee::Trainee;
 
 const FIRST_MOMENT: &str = ".exp_avg";
 const SECOND_MOMENT: &str = ".exp_avg_sq";
@@ -38,7 +39,7 @@ impl Moments {
     }
 }
 
-/// AdamW over an adapter's tensors; its state is f32.
+/// AdamW over the trainable tensors; its state is f32. Norms and biases do not decay.
 ///
 /// Source: Loshchilov & Hutter 2019, algorithm 2, in the order of operations of `torch.optim.AdamW`.
 #[derive(Debug, Clone)]
@@ -59,28 +60,30 @@ impl AdamW {
         self.step
     }
 
-    /// Moves every adapter tensor that has a gradient, the gradients multiplied by `gradient_factor` first.
+    /// Moves every tensor that has a gradient, the gradients multiplied by `gradient_factor` first.
     ///
     /// # Errors
     /// When a gradient's shape is not its tensor's.
-    pub fn step(
+    pub fn step<'m>(
         &mut self,
-        adapter: &mut Adapter,
+        tensors: impl Iterator<Item = (String, &'m mut Matrix)>,
         gradients: &Gradients,
         gradient_factor: f64,
         learning_rate: f64,
     ) -> Result<()> {
         self.step += 1;
         let factors = self.factors(gradient_factor, learning_rate);
-        for (key, shape) in adapter.shapes() {
-            if gradients.get(&key).is_some() && !self.moments.contains_key(&key) {
-                self.moments.insert(key, Moments::zeros(shape));
+        let tensors: Vec<(String, &mut Matrix)> =
+            tensors.filter(|(key, _)| gradients.get(key).is_some()).collect();
+        for (key, matrix) in &tensors {
+            if !self.moments.contains_key(key) {
+                self.moments.insert(key.clone(), Moments::zeros(matrix.shape()));
             }
         }
         let mut moments: BTreeMap<&str, &mut Moments> =
             self.moments.iter_mut().map(|(key, moments)| (key.as_str(), moments)).collect();
         let mut moves = Vec::with_capacity(moments.len());
-        for (key, matrix) in adapter.matrices_mut() {
+        for (key, matrix) in tensors {
             let Some(gradient) = gradients.get(&key) else { continue };
             let Some(moments) = moments.remove(key.as_str()) else { continue };
             if gradient.len() != matrix.values().len() {
@@ -91,9 +94,10 @@ impl AdamW {
                     found,
                 });
             }
-            moves.push((matrix, gradient, moments));
+            let kept = if decays(&key) { factors.kept } else { 1.0 };
+            moves.push((matrix, gradient, moments, AdamWFactors { kept, ..factors }));
         }
-        moves.into_par_iter().for_each(|(matrix, gradient, moments)| {
+        moves.into_par_iter().for_each(|(matrix, gradient, moments, factors)| {
             let Moments { first, second } = moments;
             adamw::step(
                 matrix.values_mut(),
@@ -196,15 +200,16 @@ impl AdamW {
         Ok(Self { constants, step, moments })
     }
 
-    /// Nothing, where the state of an optimizer that has taken a step has both moments of every adapter tensor.
+    /// Nothing, where the state of an optimizer that has taken a step has both moments of every trainable tensor.
     ///
     /// # Errors
     /// With the first tensor of the file at `path` that is missing, or is not of its parameter's shape in f32.
-    pub fn check_complete(&self, adapter: &Adapter, path: &Path) -> Result<()> {
+    pub fn check_complete(&self, trainee: &Trainee, path: &Path) -> Result<()> {
         if self.step == 0 {
             return Ok(());
         }
-        for (key, shape) in adapter.shapes() {
+        for (key, matrix) in trainee.matrices() {
+            let shape = matrix.shape();
             let reason = match self.moments.get(&key) {
                 Some(both) if [both.first.shape(), both.second.shape()] == [shape; 2] => continue,
                 Some(both) => format!(
@@ -218,6 +223,13 @@ impl AdamW {
         }
         Ok(())
     }
+}
+
+/// Whether weight decay applies to a tensor: to all but norms and biases.
+///
+/// Source: `get_decay_parameter_names` of transformers' `Trainer`.
+fn decays(key: &str) -> bool {
+    !key.ends_with("norm.weight") && !key.ends_with(".bias")
 }
 
 /// The factor that brings a gradient of norm `norm` to at most `max_norm`.
@@ -311,6 +323,16 @@ mod tests {
             (first, second)
         };
         assert_eq!(step(4.0, 0.25), step(1.0, 1.0));
+    }
+
+    #[test]
+    fn norms_and_biases_do_not_decay() {
+        for key in ["model.norm.weight", "model.layers.0.input_layernorm.weight", "a.q_proj.bias"] {
+            assert!(!decays(key), "{key}");
+        }
+        for key in ["model.embed_tokens.weight", "a.q_proj.weight", "a.q_proj.lora_A.weight"] {
+            assert!(decays(key), "{key}");
+        }
     }
 
     #[test]

@@ -6,9 +6,7 @@ use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
 use tunewise_data::{PrefixSharing, TokenExample, TokenRows};
-use tunewise_model::{
-    memory, Adapter, Checkpointing, Decoder, Gradients, MemoryEstimate, PieceSize,
-};
+use tunewise_model::{memory, Checkpointing, Decoder, MemoryEstimate, PieceSize};
 
 use crate::batch::{batch, pieces};
 use crate::error::Result;
@@ -16,6 +14,7 @@ use crate::sampler::Sampler;
 use crate::settings::Settings;
 use crate::step::{self, StepPlan};
 use crate::summary::{available_memory_bytes, resident_memory_bytes};
+use crate::trainee::Trainee;
 use crate::trainer::rows_at;
 
 /// Steps that are measured, after one that warms up.
@@ -115,14 +114,20 @@ fn sharing(settings: &Settings) -> PrefixSharing {
 /// again; where there is plenty, weights are packed for both directions. Neither changes a bit of the result.
 pub(crate) fn fit(
     decoder: &Decoder,
-    adapter: &Adapter,
+    trainee: &Trainee,
     piece: PieceSize,
     settings: &mut Settings,
     may_recompute: bool,
     notice: &mut dyn FnMut(&str),
 ) -> MemoryEstimate {
     let estimate = |checkpointing| {
-        memory::training(decoder.config(), decoder.dtype(), adapter, piece, checkpointing)
+        let (config, dtype) = (decoder.config(), decoder.dtype());
+        match trainee {
+            Trainee::Adapter(adapter) => {
+                memory::training(config, dtype, adapter, piece, checkpointing)
+            }
+            Trainee::Model(_) => memory::training_of_model(config, dtype, piece, checkpointing),
+        }
     };
     let plain = estimate(settings.checkpointing);
     let Some(free) = available_memory_bytes() else {
@@ -154,7 +159,7 @@ pub(crate) fn fit(
 #[allow(clippy::too_many_arguments)]
 pub(crate) fn measure(
     decoder: &Decoder,
-    adapter: &Adapter,
+    trainee: &Trainee,
     train: &TokenRows,
     sampler: &Sampler,
     steps: usize,
@@ -166,7 +171,7 @@ pub(crate) fn measure(
     let peak = resident_memory_bytes().map(|resident| {
         resident as usize + memory.total() - memory.weights - memory.backward_weights
     });
-    let (seconds, measured_steps) = time_steps(decoder, adapter, train, sampler, steps, settings)?;
+    let (seconds, measured_steps) = time_steps(decoder, trainee, train, sampler, steps, settings)?;
     let scale = |count: usize| {
         let per_epoch = steps.min(sampler.steps_per_epoch()).max(1);
         (count as f64 * steps as f64 / per_epoch as f64).round() as usize
@@ -190,14 +195,14 @@ pub(crate) fn measure(
 /// Seconds for each computed token, and the steps that were measured.
 fn time_steps(
     decoder: &Decoder,
-    adapter: &Adapter,
+    trainee: &Trainee,
     train: &TokenRows,
     sampler: &Sampler,
     steps: usize,
     settings: &Settings,
 ) -> Result<(f64, usize)> {
     let mut sampler = sampler.clone();
-    let mut gradients = Gradients::zeros(adapter);
+    let mut gradients = trainee.zero_gradients();
     let plan = StepPlan::of(settings);
     let never = AtomicBool::new(false);
     let count = steps.min(sampler.steps_per_epoch());
@@ -210,7 +215,7 @@ fn time_steps(
         let rows = rows_at(train, &sampler.rows_of(step))?;
         let rows: Vec<&TokenExample> = rows.iter().collect();
         let begin = Instant::now();
-        step::gradients(decoder, adapter, &rows, plan, step, &never, &mut gradients)?;
+        step::gradients(decoder, trainee, &rows, plan, step, &never, &mut gradients)?;
         if index > 0 {
             seconds += begin.elapsed().as_secs_f64();
             computed.add(&rows, settings)?;

@@ -1,4 +1,4 @@
-//! Where an adapter comes from: base model, data, template and recipe.
+//! Where a trained adapter or model comes from: base model, data, template and recipe.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -10,6 +10,7 @@ use serde_json::{json, Value};
 use sha2::{Digest, Sha256};
 use tunewise_data::TokenRows;
 
+use crate::checked_rows::CheckedRows;
 use crate::error::{Result, TrainError};
 
 /// Samples of a weights file that a fingerprint reads.
@@ -17,11 +18,13 @@ const SAMPLES: u64 = 64;
 /// Bytes of a sample.
 const SAMPLE_BYTES: u64 = 4096;
 
-/// What an adapter was trained on and how.
+/// What was trained, on what and how.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct Provenance {
     /// The base model, as the user named it.
     pub base_model: String,
+    /// What of it was trained.
+    pub trained: TrainedPart,
     /// Hash of its configuration and of each weights file.
     pub base_sha256: String,
     /// Its [`base_fingerprint`], cheap to compare with the model at hand.
@@ -30,6 +33,9 @@ pub struct Provenance {
     pub train_data: DataFile,
     /// The valid split.
     pub valid_data: Option<DataFile>,
+    /// What the check of both found; `None` where they were not checked.
+    #[serde(flatten)]
+    pub checked: Option<CheckedRows>,
     /// Hash of the chat template.
     pub template_sha256: String,
     /// Hash of the tokenizer.
@@ -42,6 +48,19 @@ pub struct Provenance {
     pub recipe: Value,
     /// Those that decide what is computed.
     pub mathematics: BTreeMap<String, Value>,
+}
+
+/// What of a model a run trains.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum TrainedPart {
+    /// An adapter beside it.
+    #[default]
+    Adapter,
+    /// Every weight.
+    Model,
+    /// Every weight, from random ones.
+    NewModel,
 }
 
 /// A file of rows and what became of them.
@@ -232,6 +251,19 @@ mod tests {
         let empty = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
         assert_eq!(hash(&[]), empty);
         assert_eq!(rows_sha256(None).unwrap(), empty);
+    }
+
+    #[test]
+    fn findings_are_told_and_are_no_part_of_the_fingerprint() {
+        let rows = TokenRows::of(&[]).unwrap();
+        let plain = Provenance::default();
+        let checked = CheckedRows { rows_checked: 3, rows_compared: true, findings: Vec::new() };
+        let checked = Provenance { checked: Some(checked), ..Provenance::default() };
+        let fingerprint = |provenance: &Provenance| provenance.fingerprint(&rows, None).unwrap();
+        assert_eq!(fingerprint(&plain), fingerprint(&checked));
+        let told = serde_json::to_value(&checked).unwrap();
+        assert_eq!((&told["rows_checked"], &told["findings"]), (&json!(3), &json!([])));
+        assert_eq!(serde_json::to_value(&plain).unwrap().get("findings"), None);
     }
 
     #[test]

@@ -15,8 +15,8 @@ use serde::{Deserialize, Serialize};
 pub use describe::KeyInfo;
 pub use targets::{Layers, ModuleNames, Patterns, TargetModules};
 pub use value::{
-    BaseNumbers, ComputeDevice, DataFormat, InitLoraWeights, LengthStrategy, Report, Reports,
-    Resume, RowFault, ScheduleName, TrainedTurns,
+    BaseNumbers, ComputeDevice, DataFormat, FinetuneType, InitLoraWeights, LengthStrategy, Report,
+    Reports, Resume, RowFault, ScheduleName, TrainedTurns,
 };
 
 /// A recipe: what to train, on what, and how.
@@ -27,9 +27,15 @@ pub struct Recipe {
     pub model_name_or_path: Option<String>,
     /// JSONL file to train on, or a folder with `train.jsonl` and, where there are, `valid.jsonl` and `test.jsonl`.
     pub data: Option<String>,
-    /// Folder for the adapter, its checkpoints and its logs.
+    /// Folder for the adapter or the trained model, its checkpoints and its logs.
     #[schemars(extend("minLength" = 1))]
     pub output_dir: Option<String>,
+    /// What is trained: an adapter (`lora`), or every weight of the model (`full`), for which a learning rate of 1e-5 to
+    /// 5e-5 is usual. The LoRA keys then have no effect.
+    pub finetune_type: FinetuneType,
+    /// Whether the model starts from random weights, drawn from `seed`, as its `config.json` has it, and needs none in its
+    /// folder; with `finetune_type: full`.
+    pub from_scratch: bool,
     /// How the rows are written; `auto` looks at the first row of each file.
     pub data_format: DataFormat,
     /// Key of a row that stands for `prompt`.
@@ -167,6 +173,8 @@ impl Default for Recipe {
             model_name_or_path: None,
             data: None,
             output_dir: None,
+            finetune_type: FinetuneType::Lora,
+            from_scratch: false,
             data_format: DataFormat::Auto,
             prompt_feature: None,
             completion_feature: None,

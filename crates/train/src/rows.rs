@@ -9,6 +9,7 @@ use tunewise_data::{
 };
 use tunewise_model::ModelConfig;
 
+use crate::checked_rows::{CheckedRows, FaultyRows};
 use crate::error::{Result, TrainError};
 use crate::provenance::DataFile;
 use crate::recipe::Recipe;
@@ -20,6 +21,8 @@ pub(crate) struct Rows {
     pub train: Split,
     /// The valid split, where the data folder has one.
     pub valid: Option<Split>,
+    /// What the check found in both.
+    pub checked: CheckedRows,
     /// Hash of the chat template.
     pub template_sha256: String,
     /// Hash of the tokenizer.
@@ -35,12 +38,13 @@ pub(crate) struct Split {
 }
 
 impl Rows {
-    /// The rows that a recipe names, for the model in a folder.
+    /// The rows that a recipe names, checked, for the model in a folder.
     pub fn prepare(
         recipe: &Recipe,
         model: &Path,
         data: &Path,
         clock: DateTime<Local>,
+        faulty: FaultyRows,
         observer: &mut Observer<'_>,
     ) -> Result<Self> {
         let config = ModelConfig::from_folder(model)?;
@@ -48,6 +52,8 @@ impl Rows {
         let files = find_splits(data)?;
         let renderer = Renderer::from_folder(model)?.at_time(clock);
         renderer.notes().iter().for_each(|note| observer(Event::Notice(note)));
+        let checked = CheckedRows::of(&files, &read_options(recipe))?;
+        checked.judge(faulty, data, observer)?;
         let mut split = |path: &Path| -> Result<(Split, Option<Example>)> {
             let tokenization = Tokenization {
                 renderer: &renderer,
@@ -68,6 +74,7 @@ impl Rows {
         Ok(Self {
             train,
             valid,
+            checked,
             template_sha256: renderer.template_hash().to_owned(),
             tokenizer_sha256: renderer.tokenizer_hash().to_owned(),
         })

@@ -7,31 +7,38 @@ use candle_core::Device;
 use chrono::{DateTime, Local};
 
 use tunewise_data::TokenRows;
-use tunewise_model::{Adapter, BaseDtype, Decoder, MemoryEstimate};
+use tunewise_model::files::read_json;
+use tunewise_model::{Adapter, BaseDtype, BaseWeights, Decoder, MemoryEstimate, ModelConfig};
 
 use crate::adapter::{governed, starting_adapter};
+use crate::checked_rows::FaultyRows;
+use crate::checkpoint;
 use crate::error::{Result, TrainError};
+use crate::model_card::has_record;
 use crate::plan::{self, RunPlan, Work};
-use crate::provenance::{adapter_sha256, base_fingerprint, base_sha256, Provenance};
-use crate::recipe::{BaseNumbers, Recipe};
+use crate::provenance::{adapter_sha256, base_fingerprint, base_sha256, Provenance, TrainedPart};
+use crate::recipe::{BaseNumbers, FinetuneType, Recipe};
 use crate::record::{Event, Observer};
 use crate::rows::Rows;
 use crate::settings::{ResumeFrom, Settings};
 use crate::start::earlier_clock;
+use crate::trainee::{Trainee, WholeModel};
 use crate::trainer::{sampler, train, Material, Outcome};
 
-/// Files that stand in the folder of a model and in none that a run writes.
+/// Files that stand in the folder of a model.
 const MODEL_FILES: [&str; 4] =
     ["config.json", "model.safetensors", "model.safetensors.index.json", "tokenizer.json"];
 
-/// Runs a recipe from its data to its adapter.
+/// Runs a recipe from its data to its adapter or model.
 ///
-/// Setting `interrupt` ends the run after the last whole step with a checkpoint.
+/// Its rows are checked first; `faulty` tells what findings of severity error do. Setting `interrupt` ends the run
+/// after the last whole step with a checkpoint.
 ///
 /// # Errors
 /// When the recipe, the data or the model is faulty, or as [`train`].
 pub fn run(
     recipe: &Recipe,
+    faulty: FaultyRows,
     interrupt: &AtomicBool,
     observer: &mut Observer<'_>,
 ) -> Result<Outcome> {
@@ -47,16 +54,17 @@ pub fn run(
 
     let mut settings = Settings::from_recipe(recipe, output);
     let clock = clock(&settings)?;
-    let rows = Rows::prepare(recipe, model, data, clock, observer)?;
+    let rows = Rows::prepare(recipe, model, data, clock, faulty, observer)?;
     rows.check_valid_split(recipe, observer)?;
-    let decoder = Decoder::load(model, base_dtype(recipe.dtype, model)?, &Device::Cpu)?;
-    let adapter = starting_adapter(recipe, &decoder)?;
-    settings.dropout = adapter.config().lora_dropout;
-    fitted(recipe, &decoder, &adapter, &rows.train.rows, &mut settings, observer)?;
-    let provenance = provenance(&governed(recipe, adapter.config()), model, &rows, clock)?;
+    let (decoder, trainee) = starting(recipe, model)?;
+    let adapter = trainee.adapter().map(Adapter::config);
+    settings.dropout = adapter.map_or(0.0, |adapter| adapter.lora_dropout);
+    fitted(recipe, &decoder, &trainee, &rows.train.rows, &mut settings, observer)?;
+    let used = adapter.map_or_else(|| recipe.clone(), |adapter| governed(recipe, adapter));
+    let provenance = provenance(&used, model, &rows, clock)?;
     let material = Material {
         decoder: &decoder,
-        adapter,
+        trainee,
         train: &rows.train.rows,
         valid: rows.valid.as_ref().map(|valid| &valid.rows),
         provenance: &provenance,
@@ -67,7 +75,7 @@ pub fn run(
 /// What a run of a recipe would take: its rows and model are read, and a few steps measured that move nothing.
 ///
 /// # Errors
-/// As [`run`], but for the output, of which there is none.
+/// As [`run`], but for the output, of which there is none, and for findings in the rows, which are told.
 pub fn dry_run(recipe: &Recipe, observer: &mut Observer<'_>) -> Result<RunPlan> {
     recipe.validate()?;
     let model = set(&recipe.model_name_or_path, "--model", "model_name_or_path", "a model folder")?;
@@ -75,22 +83,46 @@ pub fn dry_run(recipe: &Recipe, observer: &mut Observer<'_>) -> Result<RunPlan> 
     let data = Path::new(set(&recipe.data, "--data", "data", "a JSONL file or a folder")?);
     recipe.notes().iter().for_each(|note| observer(Event::Notice(note)));
     let mut settings = Settings::from_recipe(recipe, PathBuf::new());
-    let rows = Rows::prepare(recipe, model, data, Local::now(), observer)?;
-    let decoder = Decoder::load(model, base_dtype(recipe.dtype, model)?, &Device::Cpu)?;
-    let adapter = starting_adapter(recipe, &decoder)?;
-    settings.dropout = adapter.config().lora_dropout;
+    let faulty = FaultyRows::TrainAnyway;
+    let rows = Rows::prepare(recipe, model, data, Local::now(), faulty, observer)?;
+    let (decoder, trainee) = starting(recipe, model)?;
+    settings.dropout = trainee.adapter().map_or(0.0, |adapter| adapter.config().lora_dropout);
     let train = &rows.train.rows;
-    let (memory, work) = fitted(recipe, &decoder, &adapter, train, &mut settings, observer)?;
+    let (memory, work) = fitted(recipe, &decoder, &trainee, train, &mut settings, observer)?;
     let sampler = sampler(train, &settings);
     let steps = sampler.total_steps(settings.epochs, settings.max_steps);
-    plan::measure(&decoder, &adapter, train, &sampler, steps, &settings, memory, work)
+    plan::measure(&decoder, &trainee, train, &sampler, steps, &settings, memory, work)
+}
+
+/// The model and what is trained, before the first step.
+fn starting(recipe: &Recipe, model: &Path) -> Result<(Decoder, Trainee)> {
+    let dtype = base_dtype(recipe.dtype, model)?;
+    if recipe.finetune_type == FinetuneType::Lora {
+        let decoder = Decoder::load(model, dtype, &Device::Cpu)?;
+        let adapter = starting_adapter(recipe, &decoder)?;
+        return Ok((decoder, adapter.into()));
+    }
+    let config = ModelConfig::from_folder(model)?;
+    let weights = match recipe.from_scratch {
+        true => BaseWeights::random(&config, initializer_range(model)?, recipe.seed),
+        false => BaseWeights::load(model, &config)?,
+    };
+    let decoder = Decoder::from_weights(config, &weights, dtype, &Device::Cpu)?;
+    let whole = WholeModel::new(&decoder, weights, model);
+    Ok((decoder, whole.into()))
+}
+
+/// The standard deviation of random weights that a `config.json` names; transformers' default where it names none.
+fn initializer_range(model: &Path) -> Result<f64> {
+    let config = read_json(&model.join("config.json"))?;
+    Ok(config["initializer_range"].as_f64().unwrap_or(0.02))
 }
 
 /// Chooses what depends on memory; the estimate, and the pieces of an epoch that it goes by.
 fn fitted(
     recipe: &Recipe,
     decoder: &Decoder,
-    adapter: &Adapter,
+    trainee: &Trainee,
     train: &TokenRows,
     settings: &mut Settings,
     observer: &mut Observer<'_>,
@@ -100,7 +132,7 @@ fn fitted(
     let work = Work::of(train, &sampler, steps, settings)?;
     let may_recompute = !recipe.is_explicit("gradient_checkpointing");
     let mut notice = |text: &str| observer(Event::Notice(text));
-    let memory = plan::fit(decoder, adapter, work.largest(), settings, may_recompute, &mut notice);
+    let memory = plan::fit(decoder, trainee, work.largest(), settings, may_recompute, &mut notice);
     Ok((memory, work))
 }
 
@@ -120,7 +152,10 @@ fn check_output(output: &Path, data: &Path) -> Result<()> {
     if output.ancestors().find(|path| path.exists()).is_some_and(Path::is_file) {
         return taken(if output.is_file() { "a file" } else { "a place below a file" });
     }
-    if let Some(file) = MODEL_FILES.iter().find(|file| output.join(file).exists()) {
+    // A run that trained a whole model left its files there.
+    let of_run = has_record(output) || !checkpoint::list(output)?.is_empty();
+    let is_there = |file: &&&str| !of_run && output.join(file).exists();
+    if let Some(file) = MODEL_FILES.iter().find(is_there) {
         return taken(&format!("a model folder with `{file}`"));
     }
     match (output.canonicalize(), data.canonicalize()) {
@@ -174,12 +209,18 @@ fn provenance(
         base_fingerprint: base_fingerprint(model)?,
         train_data: rows.train.file.clone(),
         valid_data: rows.valid.as_ref().map(|split| split.file.clone()),
+        checked: Some(rows.checked.clone()),
         template_sha256: rows.template_sha256.clone(),
         tokenizer_sha256: rows.tokenizer_sha256.clone(),
         init_adapter_sha256: init_adapter.map(adapter_sha256).transpose()?,
         clock: clock.to_rfc3339(),
         recipe: serde_json::to_value(recipe).unwrap_or_default(),
         mathematics: recipe.mathematics(),
+        trained: match (recipe.finetune_type, recipe.from_scratch) {
+            (FinetuneType::Lora, _) => TrainedPart::Adapter,
+            (FinetuneType::Full, false) => TrainedPart::Model,
+            (FinetuneType::Full, true) => TrainedPart::NewModel,
+        },
     })
 }
 

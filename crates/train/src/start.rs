@@ -2,8 +2,6 @@
 
 use std::path::{Path, PathBuf};
 
-use tunewise_model::Adapter;
-
 use crate::checkpoint::{self, TrainerState};
 use crate::error::{Result, TrainError};
 use crate::logs;
@@ -12,6 +10,7 @@ use crate::optimizer::AdamW;
 use crate::record::{Event, Observer};
 use crate::settings::{ResumeFrom, Settings};
 use crate::summary::TrainSummary;
+use crate::trainee::Trainee;
 use crate::trainer::Material;
 
 /// The beginning of a session.
@@ -26,8 +25,8 @@ pub(crate) enum Start {
 pub(crate) struct Position {
     /// Steps taken, best evaluation, log, totals.
     pub state: TrainerState,
-    /// The adapter after those steps.
-    pub adapter: Adapter,
+    /// What is trained, after those steps.
+    pub trainee: Trainee,
     /// The optimizer after those steps.
     pub optimizer: AdamW,
     /// Whether they come from a checkpoint of the output folder.
@@ -58,7 +57,7 @@ pub(crate) fn prepare(
         clear(output, observer)?;
         return Ok(Start::At(Box::new(Position {
             state: fresh,
-            adapter: material.adapter.clone(),
+            trainee: material.trainee.clone(),
             optimizer: AdamW::new(settings.adamw),
             saved_here: false,
         })));
@@ -69,8 +68,8 @@ pub(crate) fn prepare(
     if let Some(summary) = finished_before(settings, &fresh)?.filter(|_| state.is_finished()) {
         return Ok(already_finished(summary, observer));
     }
-    let (adapter, optimizer) =
-        checkpoint::read_tensors(&dir, material.decoder, settings.adamw, state.global_step)?;
+    let (trainee, optimizer) =
+        checkpoint::read_tensors(&dir, material, settings.adamw, state.global_step)?;
     let notice = format!("resuming from `{}` after step {}", dir.display(), state.global_step);
     observer(Event::Notice(&notice));
     let saved_here = is_same_folder(&dir, &checkpoint::folder(output, state.global_step));
@@ -78,7 +77,7 @@ pub(crate) fn prepare(
         true => remove_result(output)?,
         false => clear(output, observer)?,
     }
-    Ok(Start::At(Box::new(Position { state, adapter, optimizer, saved_here })))
+    Ok(Start::At(Box::new(Position { state, trainee, optimizer, saved_here })))
 }
 
 /// The time that the templates of the run to be resumed read; `None` for a new run.

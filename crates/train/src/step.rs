@@ -4,11 +4,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use tunewise_data::PrefixSharing;
 use tunewise_data::TokenExample;
-use tunewise_model::{Adapter, Checkpointing, Decoder, Dropout, Gradients, TrainingPass};
+use tunewise_model::{Checkpointing, Decoder, Dropout, Gradients, TrainingPass};
 
 use crate::batch::{batch, pieces, RowScore};
 use crate::error::{Result, TrainError};
 use crate::settings::Settings;
+use crate::trainee::Trainee;
 
 /// How the rows of a step are computed.
 #[derive(Debug, Clone, Copy)]
@@ -93,8 +94,8 @@ impl Sums {
 /// The sums of a step's rows, with the gradients of the summed loss added to `gradients`; `None` where the interrupt
 /// came first.
 pub(crate) fn gradients(
-    decoder: &Decoder,
-    adapter: &Adapter,
+    base: &Decoder,
+    trainee: &Trainee,
     rows: &[&TokenExample],
     plan: StepPlan,
     step: usize,
@@ -116,8 +117,8 @@ pub(crate) fn gradients(
             first_row: batch.first_row as u64,
         });
         let pass = TrainingPass { checkpointing: plan.checkpointing, dropout };
-        let (tree, targets) = (&batch.tree, &batch.targets);
-        decoder.add_gradients(adapter, tree, targets, &pass, &mut scores, gradients)?;
+        let laid_out = (&batch.tree, batch.targets.as_slice());
+        trainee.add_gradients(base, laid_out, &pass, &mut scores, gradients)?;
         batch.add_scores(&scores, &mut sums.scores);
         sums.saved_prefix_tokens += batch.saved_prefix_tokens;
     }
@@ -126,8 +127,8 @@ pub(crate) fn gradients(
 
 /// The sums of rows that are only scored; `None` where the interrupt came first.
 pub(crate) fn evaluation(
-    decoder: &Decoder,
-    adapter: &Adapter,
+    base: &Decoder,
+    trainee: &Trainee,
     rows: &[&TokenExample],
     batch_rows: usize,
     interrupt: &AtomicBool,
@@ -138,7 +139,7 @@ pub(crate) fn evaluation(
             return Ok(None);
         }
         let batch = batch(chunk, index * batch_rows, PrefixSharing::Share)?;
-        let scores = decoder.score(Some(adapter), &batch.tree, &batch.targets)?;
+        let scores = trainee.score(base, &batch.tree, &batch.targets)?;
         batch.add_scores(&scores, &mut sums.scores);
     }
     Ok(Some(sums))

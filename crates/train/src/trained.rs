@@ -2,9 +2,10 @@
 
 use candle_core::Tensor;
 use tunewise_data::{DataError, TokenExample, TokenRows};
-use tunewise_model::{Adapter, Decoder, TokenTree};
+use tunewise_model::{Decoder, TokenTree};
 
 use crate::error::{Result, TrainError};
+use crate::trainee::Trainee;
 
 /// Rows whose logits are compared before training is said to have changed nothing.
 const ROWS_COMPARED: usize = 8;
@@ -15,14 +16,14 @@ const ROWS_COMPARED: usize = 8;
 ///
 /// # Errors
 /// With the tensors that are bit for bit what they were.
-pub(crate) fn check_moved(start: &Adapter, end: &Adapter, steps: usize) -> Result<()> {
+pub(crate) fn check_moved(start: &Trainee, end: &Trainee, steps: usize) -> Result<()> {
     let mut still = Vec::new();
     let mut total = 0;
     for ((key, before), (_, after)) in start.matrices().zip(end.matrices()) {
         total += 1;
         let must_move = match steps {
             0 => false,
-            1 => key.ends_with("lora_B.weight"),
+            1 => !key.ends_with("lora_A.weight"),
             _ => true,
         };
         if must_move && same_bits(before.values(), after.values()) {
@@ -40,9 +41,8 @@ pub(crate) fn check_moved(start: &Adapter, end: &Adapter, steps: usize) -> Resul
 /// # Errors
 /// When they are equal on every row compared.
 pub(crate) fn check_logits(
-    decoder: &Decoder,
-    start: &Adapter,
-    end: &Adapter,
+    base: &Decoder,
+    [start, end]: [&Trainee; 2],
     rows: &TokenRows,
     steps: usize,
 ) -> Result<()> {
@@ -54,8 +54,8 @@ pub(crate) fn check_logits(
         let row = row?;
         let tree = TokenTree::single(row.ids.clone())?;
         let last = [row.ids.len() - 1];
-        let before = decoder.logits(Some(start), &tree, &last)?;
-        let after = decoder.logits(Some(end), &tree, &last)?;
+        let before = start.logits(base, &tree, &last)?;
+        let after = end.logits(base, &tree, &last)?;
         if !same_bits(&numbers(&before)?, &numbers(&after)?) {
             return Ok(());
         }

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use tunewise_data::{TokenExample, TokenRows};
-use tunewise_model::{Adapter, Decoder, Gradients};
+use tunewise_model::{Decoder, Gradients};
 
 use crate::checkpoint::{self, Contents, TrainerState};
 use crate::error::{Result, TrainError};
@@ -23,14 +23,15 @@ use crate::start::{self, Position, Start};
 use crate::step::{self, places, StepPlan, Sums};
 use crate::summary::{peak_memory_bytes, TrainSummary};
 use crate::trained;
+use crate::trainee::Trainee;
 
 /// What is trained, on what.
 #[derive(Debug)]
 pub struct Material<'a> {
-    /// The frozen model.
+    /// The model that training starts from.
     pub decoder: &'a Decoder,
-    /// The adapter as it is before the first step of the run, also where the run is resumed.
-    pub adapter: Adapter,
+    /// What is trained, as it is before the first step of the run, also where the run is resumed.
+    pub trainee: Trainee,
     /// Rows to train on.
     pub train: &'a TokenRows,
     /// Rows to evaluate on, where there are any.
@@ -57,7 +58,7 @@ pub enum Outcome {
     },
 }
 
-/// Trains an adapter and writes it, its checkpoints and its logs to the output folder.
+/// Trains an adapter, or the whole model, and writes it, its checkpoints and its logs to the output folder.
 ///
 /// Setting `interrupt` ends the run after the last whole step with a checkpoint.
 ///
@@ -78,7 +79,7 @@ pub fn train(
         Start::AlreadyFinished(summary) => return Ok(Outcome::AlreadyFinished(summary)),
         Start::At(position) => *position,
     };
-    let Position { state, adapter, optimizer, saved_here } = start;
+    let Position { state, trainee, optimizer, saved_here } = start;
     let logs = Logs::open(
         &settings.output_dir,
         settings.jsonl,
@@ -89,8 +90,11 @@ pub fn train(
     observer(Event::Begin {
         steps_taken: state.global_step,
         total_steps,
-        trainable: adapter.parameter_count(),
-        frozen: material.decoder.parameter_count(),
+        trainable: trainee.parameter_count(),
+        frozen: match trainee {
+            Trainee::Adapter(_) => material.decoder.parameter_count(),
+            Trainee::Model(_) => 0,
+        },
     });
     let mut trainer = Trainer {
         saved_step: saved_here.then_some(state.global_step),
@@ -100,8 +104,8 @@ pub fn train(
         settings,
         interrupt,
         observer,
-        gradients: Gradients::zeros(&adapter),
-        adapter,
+        gradients: trainee.zero_gradients(),
+        trainee,
         optimizer,
         sampler,
         schedule: schedule(settings, total_steps),
@@ -169,7 +173,7 @@ struct Trainer<'a, 'o> {
     settings: &'a Settings,
     interrupt: &'a AtomicBool,
     observer: &'a mut Observer<'o>,
-    adapter: Adapter,
+    trainee: Trainee,
     /// Those of the step, summed over its pieces.
     gradients: Gradients,
     optimizer: AdamW,
@@ -236,7 +240,9 @@ impl Trainer<'_, '_> {
             self.settings.max_grad_norm.map_or(1.0, |max_norm| clipping_factor(norm, max_norm));
         let learning_rate = self.schedule.learning_rate(step - 1);
         let gradients = &self.gradients;
-        self.optimizer.step(&mut self.adapter, gradients, mean * clipping, learning_rate)?;
+        let tensors = self.trainee.matrices_mut();
+        self.optimizer.step(tensors, gradients, mean * clipping, learning_rate)?;
+        self.trainee.moved()?;
         self.advance(&sums, rows.len(), learning_rate);
         self.report(&sums, norm, learning_rate, begin)?;
         Ok(true)
@@ -246,7 +252,7 @@ impl Trainer<'_, '_> {
         let plan = StepPlan::of(self.settings);
         self.gradients.clear();
         let (decoder, gradients) = (self.material.decoder, &mut self.gradients);
-        step::gradients(decoder, &self.adapter, rows, plan, step, self.interrupt, gradients)
+        step::gradients(decoder, &self.trainee, rows, plan, step, self.interrupt, gradients)
     }
 
     fn advance(&mut self, sums: &Sums, rows: usize, learning_rate: f64) {
@@ -302,7 +308,7 @@ impl Trainer<'_, '_> {
         }
         let steps_per_epoch = self.sampler.steps_per_epoch();
         let contents = Contents {
-            adapter: &self.adapter,
+            trainee: &self.trainee,
             optimizer: &self.optimizer,
             schedule: self.schedule,
             position: [
@@ -332,8 +338,8 @@ impl Trainer<'_, '_> {
 
     fn check_tensors(&self) -> Result<()> {
         let step = self.state.global_step;
-        let adapter = self.adapter.matrices().map(|(key, matrix)| (key, matrix.values()));
-        for (tensor, values) in adapter.chain(self.optimizer.numbers()) {
+        let tensors = self.trainee.matrices().map(|(key, matrix)| (key, matrix.values()));
+        for (tensor, values) in tensors.chain(self.optimizer.numbers()) {
             if !trained::is_finite(values) {
                 return Err(TrainError::NonFiniteTensor { step, tensor, checkpoint: None });
             }

@@ -82,7 +82,7 @@ fn check(name: &str) {
     let provenance = Provenance::default();
     let material = Material {
         decoder: &decoder,
-        adapter: start.clone(),
+        trainee: start.clone().into(),
         train: &rows,
         valid: None,
         provenance: &provenance,

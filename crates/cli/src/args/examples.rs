@@ -21,10 +21,12 @@ Examples:
   tunewise check --data data/
   tunewise check --data data/ --report quality.html
   tunewise check --data data/train.jsonl --model models/my-model --max-length 1024
+  tunewise check --data data/ --model models/my-model --base-loss --items rows.jsonl
   tunewise check --data export.jsonl --prompt-feature question --completion-feature answer
 
 It exits 1 where a row would fail in training; with `--on-bad-row skip` and `--excess-length-strategy` as in training,
-rows that training would leave out or cut are counted and do not fail.";
+rows that training would leave out or cut are counted and do not fail. `--items` writes one line for each row:
+{\"file\", \"line\", \"codes\", \"suspicion\" (of its label, or else by its loss; 0 to 1), \"loss\" (nats per supervised token)}.";
 
 /// Below `tunewise prepare --help`.
 pub const PREPARE: &str = "\
@@ -45,7 +47,16 @@ Examples:
   tunewise train --config recipe.yaml --learning-rate 1e-4 --num-train-epochs 2
   tunewise train --config recipe.yaml --resume-from-checkpoint true
 
+The rows are checked first, as `tunewise check` does: findings of severity error stop the run unless `--force` is given.
 `tunewise recipe` prints every key as a file. Ctrl-C saves a checkpoint and says how to resume.";
+
+/// Below `tunewise tokenizer --help`.
+pub const TOKENIZER: &str = "\
+Examples:
+  tunewise tokenizer --data data/ --vocab-size 4096 --output models/new
+  tunewise train --model models/new --data data/ --finetune-type full --from-scratch --output run
+
+The folder then needs a `config.json` with the same `vocab_size`, and `train` starts from random weights.";
 
 /// Below `tunewise render --help`.
 pub const RENDER: &str = "\

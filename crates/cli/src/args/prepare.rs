@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use tunewise_data::prepare::{Dedupe, PrepareOptions, SplitSizes, Stratify, WrongSizes, DROPPABLE};
+use tunewise_data::prepare::{droppable, Dedupe, PrepareOptions, SplitSizes, Stratify, WrongSizes};
 use tunewise_data::quality::Code;
 
 use super::rows::RowArgs;
@@ -12,7 +12,7 @@ use super::{positive, seed, thread_count};
 /// Flags of `prepare`.
 #[derive(Debug, Args)]
 pub struct PrepareArgs {
-    /// JSONL, CSV or TSV files, gzipped or not, or folders of such files
+    /// JSONL, CSV, TSV or Parquet files, gzipped or not, or folders of such files
     #[arg(long, value_name = "FILE|DIR", num_args = 1.., required = true)]
     pub data: Vec<PathBuf>,
     /// Folder for `train.jsonl`, `valid.jsonl`, `test.jsonl`, and `ledger.jsonl`, which accounts for every row
@@ -91,9 +91,9 @@ fn dedupe(name: &str) -> Result<Dedupe, String> {
 
 /// A code that rows can be left out by.
 fn code(name: &str) -> Result<Code, String> {
-    let known = DROPPABLE.into_iter().find(|code| code.name() == name.trim());
+    let known = droppable().find(|code| code.name() == name.trim());
     known.ok_or_else(|| {
-        let names: Vec<String> = DROPPABLE.iter().map(|code| format!("`{code}`")).collect();
+        let names: Vec<String> = droppable().map(|code| format!("`{code}`")).collect();
         format!("expected one of {}", names.join(", "))
     })
 }

@@ -165,7 +165,8 @@ fn train_step(
                     &mut gradients,
                 )?;
             }
-            Ok(optimizer.step(&mut adapter, &gradients, 1.0 / tokens as f64, 1e-4)?)
+            let tensors = adapter.matrices_mut();
+            Ok(optimizer.step(tensors, &gradients, 1.0 / tokens as f64, 1e-4)?)
         };
         fault = step().err();
     });

@@ -1,10 +1,13 @@
 //! `tunewise check`: what is in a data file, and which rows would fail.
 
+mod base_loss;
 mod faults;
 mod findings;
+mod items;
 mod lengths;
 mod page;
 mod survey;
+mod tokens;
 
 use std::fmt::Display;
 use std::path::{Path, PathBuf};
@@ -14,16 +17,17 @@ use tunewise_data::quality::{QualityCheck, QualityReport};
 use tunewise_data::{find_splits, ExcessLength};
 
 use crate::args::CheckArgs;
-use crate::destination;
 use crate::exit::Exit;
 use crate::failure::Problem;
 use crate::model_folder::ModelFolder;
 use crate::number::{counted, grouped};
 use crate::output::{self, Form};
-use crate::threads;
+use crate::{destination, interrupt, threads};
+use base_loss::BaseLoss;
 use faults::{FaultKind, Faults};
 use page::PageInput;
-use survey::{Survey, Tokens};
+use survey::{Inspection, Survey};
+use tokens::Tokens;
 
 /// Bad rows that are told one by one; further ones are counted.
 const TOLD: usize = 20;
@@ -34,24 +38,24 @@ const TOLD: usize = 20;
 /// When a file or the model cannot be read.
 pub fn run(args: &CheckArgs, form: Form) -> anyhow::Result<Exit> {
     threads::set(args.threads)?;
-    refuse_limit_without_model(args)?;
-    let tokens = args.model.as_deref().map(|model| tokens(args, model)).transpose()?;
-    let mut surveys = Vec::new();
+    refuse_flags_without_model(args)?;
     let paths = files(&args.data)?;
-    refuse_report_over_input(args, &paths)?;
-    let mut quality = QualityCheck::default();
-    for (file, path) in paths.iter().enumerate() {
-        let options = args.rows.answered();
-        let survey = Survey::of(path, &options, tokens.as_ref(), (file, &mut quality))?;
-        print(&survey, form)?;
-        surveys.push(survey);
-    }
+    refuse_writing_over_input(args, &paths)?;
+    threads::within(|| checked(args, &paths, form))
+}
+
+fn checked(args: &CheckArgs, paths: &[PathBuf], form: Form) -> anyhow::Result<Exit> {
+    let tokens = args.model.as_deref().map(|model| tokens(args, model)).transpose()?;
+    let mut quality = match args.items {
+        Some(_) => QualityCheck::default().with_row_scores(),
+        None => QualityCheck::default(),
+    };
+    let (surveys, base_loss) = read(args, paths, tokens.as_ref(), &mut quality, form)?;
     let quality = quality.finish();
-    findings::print(&quality, &paths, form)?;
-    write_page(args, &quality, &paths, &surveys)?;
-    if tokens.is_none() {
-        output::note("rows are read but not tokenized; pass `--model` to see lengths and rows that do not fit");
-    }
+    findings::print(&quality, paths, form)?;
+    interrupt::writing();
+    write_files(args, &quality, paths, &surveys)?;
+    tell_what_was_not_seen(args, &quality, &surveys);
     let sum = |count: fn(&Survey) -> usize| surveys.iter().map(count).sum::<usize>();
     let found = Found {
         rows: sum(|survey| survey.rows),
@@ -64,10 +68,41 @@ pub fn run(args: &CheckArgs, form: Form) -> anyhow::Result<Exit> {
         "bad_rows": found.bad,
         "skipped_rows": found.skipped,
         "files": files,
-        "quality": findings::to_json(&quality, &paths),
+        "base_loss": base_loss.map(BaseLoss::to_json),
+        "quality": findings::to_json(&quality, paths),
     }))?;
     let errors = findings::error_count(&quality);
     Ok(judged(&surveys, &found, args.excess_length_strategy, errors))
+}
+
+/// Reads the files, hands their rows to the quality check, and prints what each file holds.
+///
+/// The base model is loaded before, so that one without weights is told at once.
+fn read(
+    args: &CheckArgs,
+    paths: &[PathBuf],
+    tokens: Option<&Tokens>,
+    quality: &mut QualityCheck,
+    form: Form,
+) -> anyhow::Result<(Vec<Survey>, Option<BaseLoss>)> {
+    let decoder = base_loss::decoder(args, form)?;
+    let options = args.rows.answered();
+    let inspection = Inspection { options: &options, tokens, group_by: args.group_by.as_deref() };
+    let mut surveys = Vec::new();
+    for (file, path) in paths.iter().enumerate() {
+        let survey = Survey::of(path, &inspection, (file, &mut *quality))?;
+        print(&survey, form)?;
+        surveys.push(survey);
+    }
+    let base_loss = match (&decoder, tokens, surveys.first()) {
+        (Some(decoder), Some(tokens), Some(train)) => {
+            let loss = base_loss::measure(decoder, tokens, train, &options, quality)?;
+            form.text(loss.line(train.rows))?;
+            Some(loss)
+        }
+        _ => None,
+    };
+    Ok((surveys, base_loss))
 }
 
 /// Rows of all files.
@@ -139,38 +174,76 @@ fn advice(surveys: &[Survey], strategy: ExcessLength) -> String {
     advice.join("; ")
 }
 
-/// Nothing, where a limit in tokens comes with a model that counts them.
-fn refuse_limit_without_model(args: &CheckArgs) -> anyhow::Result<()> {
-    let flag = match (args.max_length, args.excess_length_strategy) {
+/// Nothing, where what is asked of a model comes with one.
+fn refuse_flags_without_model(args: &CheckArgs) -> anyhow::Result<()> {
+    const LENGTH: &str = "a length is counted in the tokens of a model: pass `--model DIR`";
+    const LOSS: &str = "a loss is that of a model: pass `--model DIR`";
+    let (flag, hint) = match (args.max_length, args.excess_length_strategy) {
         _ if args.model.is_some() => return Ok(()),
-        (Some(_), _) => "--max-length",
-        (None, ExcessLength::Truncate | ExcessLength::Drop) => "--excess-length-strategy",
+        (Some(_), _) => ("--max-length", LENGTH),
+        (None, ExcessLength::Truncate | ExcessLength::Drop) => ("--excess-length-strategy", LENGTH),
+        (None, ExcessLength::Raise) if args.base_loss => ("--base-loss", LOSS),
         (None, ExcessLength::Raise) => return Ok(()),
     };
     let what = format!("`{flag}` is given without `--model`, expected both");
-    let hint = "a length is counted in the tokens of a model: pass `--model DIR`";
     Err(Problem::with_hint(what, hint).into())
 }
 
-/// Nothing, where the page would replace none of what is read.
-fn refuse_report_over_input(args: &CheckArgs, paths: &[PathBuf]) -> anyhow::Result<()> {
-    let Some(page) = &args.report else { return Ok(()) };
+/// Nothing, where the files that are written replace none of what is read, nor one the other.
+fn refuse_writing_over_input(args: &CheckArgs, paths: &[PathBuf]) -> anyhow::Result<()> {
     let read: Vec<&Path> = paths.iter().chain(&args.model).map(PathBuf::as_path).collect();
-    destination::file("--report", page, &read)
+    for (flag, file) in [("--report", &args.report), ("--items", &args.items)] {
+        file.iter().try_for_each(|file| destination::file(flag, file, &read))?;
+    }
+    match &args.items {
+        Some(file) if args.report.as_ref() == Some(file) => {
+            let name = file.display();
+            let what = format!("`--report` and `--items` are both `{name}`, expected two files");
+            Err(Problem::with_hint(what, "name another file for one of them").into())
+        }
+        _ => Ok(()),
+    }
 }
 
-/// Writes the page, where one is asked for.
-fn write_page(
+/// Writes the page and the items, where they are asked for.
+fn write_files(
     args: &CheckArgs,
     quality: &QualityReport,
     paths: &[PathBuf],
     surveys: &[Survey],
 ) -> anyhow::Result<()> {
-    let Some(page) = &args.report else { return Ok(()) };
-    let input = PageInput { report: quality, files: paths, surveys };
-    page::write(page, &input, &args.rows.answered())?;
-    output::say(format_args!("wrote `{}`", page.display()));
+    if let Some(page) = &args.report {
+        let input = PageInput { report: quality, files: paths, surveys };
+        page::write(page, &input, &args.rows.answered())?;
+        output::say(format_args!("wrote `{}`", page.display()));
+    }
+    if let Some(file) = &args.items {
+        items::write(file, quality, paths)?;
+        output::say(format_args!("wrote `{}`", file.display()));
+    }
     Ok(())
+}
+
+/// Says what was not looked at, and what would help.
+fn tell_what_was_not_seen(args: &CheckArgs, quality: &QualityReport, surveys: &[Survey]) {
+    if args.model.is_none() {
+        output::note("rows are read but not tokenized; pass `--model` to see lengths and rows that do not fit");
+    }
+    if let Some(key) = &args.group_by {
+        if surveys.iter().all(|survey| survey.grouped == 0) {
+            output::warn(format_args!(
+                "no row has the key `{key}` of `--group-by`, so rows that belong together are not known"
+            ));
+        }
+    }
+    // That a set is too large for any comparison is told with the findings.
+    if quality.compared && !quality.not_looked_for.is_empty() {
+        let codes: Vec<&str> = quality.not_looked_for.iter().map(|code| code.name()).collect();
+        output::note(format_args!(
+            "not looked for, the training rows are too many: `{}`",
+            codes.join("`, `")
+        ));
+    }
 }
 
 fn tokens(args: &CheckArgs, model: &Path) -> anyhow::Result<Tokens> {

@@ -21,6 +21,9 @@ use crate::{destination, interrupt, threads};
 /// Labels that are printed; the others are counted.
 const TOLD: usize = 20;
 
+/// Characters of a label that are printed.
+const SHOWN: usize = 60;
+
 /// What was done, for programs.
 #[derive(Serialize)]
 struct Report<'a> {
@@ -163,7 +166,7 @@ fn print(summary: &Summary, files: usize, form: Form) -> std::io::Result<()> {
     }
     if summary.largest_group > 1 {
         form.text(format_args!(
-            "{} kept together, the largest of {}",
+            "{} of two or more rows kept together, the largest of {}",
             counted(summary.groups, "group"),
             counted(summary.largest_group, "row")
         ))?;
@@ -185,13 +188,23 @@ fn print_labels(splits: &[SplitSummary], stratified: bool, form: Form) -> std::i
     for label in labels.iter().take(TOLD) {
         let rows = counts.iter().map(|counts| counts.get(*label).copied().unwrap_or(0));
         let rows: Vec<String> = rows.map(grouped).collect();
-        form.text(format_args!("  {label:<30} {}", rows.join(" / ")))?;
+        form.text(format_args!("  {:<30} {}", shown(label), rows.join(" / ")))?;
     }
     if labels.len() > TOLD {
         let more = grouped(labels.len() - TOLD);
         form.text(format_args!("  … and {more} more; `--json` tells them all"))?;
     }
     Ok(())
+}
+
+/// A label on one line, its beginning where it is a long reply.
+fn shown(label: &str) -> String {
+    let words: Vec<&str> = label.split_whitespace().collect();
+    let line: String = words.join(" ").chars().filter(|c| !c.is_control()).collect();
+    match line.char_indices().nth(SHOWN) {
+        Some((end, _)) => format!("{}…", &line[..end]),
+        None => line,
+    }
 }
 
 /// Tells what is probably not as the user wants it.
@@ -214,6 +227,14 @@ fn tell_notes(summary: &Summary) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_label_is_printed_on_one_line_and_its_beginning_where_it_is_long() {
+        assert_eq!(shown("order status"), "order status");
+        assert_eq!(shown("é\n\n\u{1b}[2J\té"), "é [2J é");
+        assert_eq!(shown(&"é".repeat(60)), "é".repeat(60));
+        assert_eq!(shown(&"é".repeat(61)), "é".repeat(60) + "…");
+    }
 
     #[test]
     fn files_of_an_earlier_run_are_told_from_others() {

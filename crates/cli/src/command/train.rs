@@ -1,6 +1,6 @@
-//! `tunewise train`: an adapter from a recipe.
+//! `tunewise train`: an adapter, or a whole model, from a recipe.
 
-mod again;
+pub(super) mod again;
 mod dry_run;
 mod first_row;
 mod progress;
@@ -8,7 +8,8 @@ mod progress;
 use std::path::Path;
 
 use serde_json::{json, Value};
-use tunewise_train::{Outcome, Recipe, TrainSummary};
+use tunewise_train::recipe::FinetuneType;
+use tunewise_train::{FaultyRows, Outcome, Recipe, TrainSummary};
 
 use crate::args::TrainArgs;
 use crate::exit::Exit;
@@ -39,26 +40,32 @@ pub fn run(args: &TrainArgs, form: Form) -> anyhow::Result<Exit> {
     interrupt::catch()?;
     let mut progress =
         Progress::new(recipe.is_explicit("logging_steps").then_some(recipe.logging_steps));
+    let faulty = if args.force { FaultyRows::TrainAnyway } else { FaultyRows::Refuse };
     let outcome = threads::within(|| {
-        tunewise_train::run(&recipe, interrupt::flag(), &mut |event| {
+        tunewise_train::run(&recipe, faulty, interrupt::flag(), &mut |event| {
             progress.show(&event);
         })
     });
     progress.close();
-    match outcome? {
+    ended(&outcome?, &recipe, form)
+}
+
+/// Prints how a run ended, and returns the exit that says the same.
+fn ended(outcome: &Outcome, recipe: &Recipe, form: Form) -> anyhow::Result<Exit> {
+    match outcome {
         Outcome::Finished(summary) => {
-            told(&summary, form)?;
-            next_steps(&recipe, &summary, form)?;
-            form.json(&to_json(&summary))?;
+            told(recipe, summary, form)?;
+            next_steps(recipe, summary, form)?;
+            form.json(&to_json(recipe, summary))?;
             Ok(Exit::Done)
         }
         Outcome::AlreadyFinished(summary) => {
-            told(&summary, form)?;
-            form.json(&to_json(&summary))?;
+            told(recipe, summary, form)?;
+            form.json(&to_json(recipe, summary))?;
             Ok(Exit::Done)
         }
         Outcome::Interrupted { checkpoint, step, total_steps } => {
-            interrupted(&checkpoint, step, total_steps, form)?;
+            interrupted(checkpoint, *step, *total_steps, form)?;
             Ok(Exit::Interrupted)
         }
     }
@@ -88,7 +95,7 @@ fn interrupted(
 }
 
 /// Prints what a finished run did.
-fn told(summary: &TrainSummary, form: Form) -> anyhow::Result<()> {
+fn told(recipe: &Recipe, summary: &TrainSummary, form: Form) -> anyhow::Result<()> {
     let TrainSummary { steps, rows, tokens, supervised_tokens, .. } = summary;
     form.text(format_args!(
         "{}: {}, {}, {} of them supervised, in {} ({} rows/s, {} tokens/s)",
@@ -107,35 +114,38 @@ fn told(summary: &TrainSummary, form: Form) -> anyhow::Result<()> {
         .peak_memory_bytes
         .map_or(String::new(), |peak| format!("; peak memory {}", bytes(peak)));
     form.text(format_args!("loss of the last step {:.4}{best}{memory}", summary.final_loss))?;
-    form.text(format_args!("adapter: {}", summary.adapter))?;
+    form.text(format_args!("{}: {}", result(recipe), summary.adapter))?;
     Ok(())
 }
 
-/// Says what to do with the adapter.
+/// What a run makes.
+fn result(recipe: &Recipe) -> &'static str {
+    match recipe.finetune_type {
+        FinetuneType::Lora => "adapter",
+        FinetuneType::Full => "model",
+    }
+}
+
+/// Says what to do with the result.
 fn next_steps(recipe: &Recipe, summary: &TrainSummary, form: Form) -> anyhow::Result<()> {
     let Some(model) = &recipe.model_name_or_path else { return Ok(()) };
-    let words =
-        ["tunewise", "generate", "--model", model, "--adapter", &summary.adapter, "--prompt", "…"];
-    form.text(format_args!("try it: {}", again::quoted(words)))?;
+    let with = match recipe.finetune_type {
+        FinetuneType::Lora => vec!["--model", model, "--adapter", &summary.adapter],
+        FinetuneType::Full => vec!["--model", &summary.adapter],
+    };
+    let words = |command: &str, last: [&str; 2]| {
+        again::quoted(["tunewise", command].into_iter().chain(with.iter().copied()).chain(last))
+    };
+    form.text(format_args!("try it: {}", words("generate", ["--prompt", "…"])))?;
     let test = recipe.data.as_deref().map(|data| Path::new(data).join("test.jsonl"));
     if let Some(test) = test.filter(|test| test.is_file()) {
         let test = test.display().to_string();
-        let words = [
-            "tunewise",
-            "evaluate",
-            "--model",
-            model,
-            "--adapter",
-            &summary.adapter,
-            "--data",
-            &test,
-        ];
-        form.text(format_args!("measure it: {}", again::quoted(words)))?;
+        form.text(format_args!("measure it: {}", words("evaluate", ["--data", &test])))?;
     }
     Ok(())
 }
 
-fn to_json(summary: &TrainSummary) -> Value {
+fn to_json(recipe: &Recipe, summary: &TrainSummary) -> Value {
     json!({
         "steps": summary.steps,
         "rows": summary.rows,
@@ -146,6 +156,6 @@ fn to_json(summary: &TrainSummary) -> Value {
         "tokens_per_second": summary.tokens_per_second,
         "train_seconds": summary.train_seconds,
         "peak_memory_bytes": summary.peak_memory_bytes,
-        "adapter": summary.adapter,
+        result(recipe): summary.adapter,
     })
 }

@@ -18,9 +18,9 @@ use crate::quality::near::normalized;
 /// How rows were held together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Groups {
-    /// Sets of rows that were not to be parted, those of one row too.
+    /// Sets of two or more rows that were not to be parted.
     pub(super) count: usize,
-    /// Rows of the largest.
+    /// Rows of the largest; 1 where there is none.
     pub(super) largest: usize,
 }
 
@@ -103,7 +103,8 @@ fn assign(members: &[Member<'_>], shares: [f64; SIDES], seed: u64) -> (Vec<usize
         }
     }
     let largest = units.first().map_or(0, |unit| unit.rows.len());
-    (sides, Groups { count: units.len(), largest })
+    let count = units.iter().filter(|unit| unit.rows.len() > 1).count();
+    (sides, Groups { count, largest })
 }
 
 #[cfg(test)]
@@ -139,7 +140,7 @@ mod tests {
         for label in 0..3 {
             assert_eq!(counts(&members, &sides, label), [16, 2, 2, 0]);
         }
-        assert_eq!(groups, Groups { count: 60, largest: 1 });
+        assert_eq!(groups, Groups { count: 0, largest: 1 });
     }
 
     #[test]
@@ -182,7 +183,7 @@ mod tests {
             member.question = 0;
         }
         let (sides, groups) = assign(&members, SHARES, 5);
-        assert_eq!(groups, Groups { count: 9, largest: 12 });
+        assert_eq!(groups, Groups { count: 1, largest: 12 });
         assert_eq!(sides[..12], [0; 12]);
         assert_eq!(counts(&members, &sides, 0), [16, 2, 2, 0]);
     }

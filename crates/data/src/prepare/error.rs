@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use ::parquet::errors::ParquetError;
+
 use crate::error::{names, DataError};
 use crate::format::RowFormat;
 
@@ -16,18 +18,33 @@ pub enum PrepareError {
     BadRow(DataError),
     /// A folder without files of rows.
     #[error(
-        "`{}` holds no row files, expected `.jsonl`, `.csv` or `.tsv`, gzipped or not",
+        "`{}` holds no row files, expected `.jsonl`, `.csv`, `.tsv` or `.parquet`, gzipped or not",
         folder.display()
     )]
     NoRowFiles {
         /// The folder.
         folder: PathBuf,
     },
-    /// A file of a format that is not read.
-    #[error("`{}` is a Parquet file, expected JSONL, CSV or TSV", path.display())]
-    Parquet {
+    /// A Parquet file that is damaged, or has a type that is not read.
+    #[error("`{}`: the Parquet data cannot be read after row {row}: {source}", path.display())]
+    BrokenParquet {
         /// The file.
         path: PathBuf,
+        /// The last row before that; 0 where there is none.
+        row: usize,
+        /// The decoder's reason.
+        source: ParquetError,
+    },
+    /// A Parquet file that is compressed in a way that is not unpacked.
+    #[error(
+        "`{}` is compressed with `{codec}`, expected `snappy`, `zstd`, `gzip` or no compression",
+        path.display()
+    )]
+    ParquetCodec {
+        /// The file.
+        path: PathBuf,
+        /// The name of the compression.
+        codec: String,
     },
     /// A file whose rows cannot stand beside those of another.
     #[error(
@@ -51,15 +68,17 @@ pub enum PrepareError {
     NoGroupKey {
         /// The key.
         key: String,
-        /// The keys of the first row.
+        /// The keys of the first row, as it was read.
         keys: Vec<String>,
     },
     /// Too many rows to compare them with one another.
     #[error(
-        "the rows are too large to be compared with one another, expected fewer for the codes {}",
+        "{rows} rows are too many to be compared with one another, expected fewer for the codes {}",
         names(codes)
     )]
     TooLarge {
+        /// The rows.
+        rows: usize,
         /// The codes that need the comparison.
         codes: Vec<String>,
     },
@@ -86,7 +105,13 @@ impl PrepareError {
                 })
             }
             PrepareError::NoRowFiles { .. } => Some("name the files themselves".into()),
-            PrepareError::Parquet { .. } => Some("save it as JSONL or CSV first".into()),
+            PrepareError::BrokenParquet { .. } => Some(
+                "the file is damaged or of a kind that is not read: fetch it again, or save it as JSONL"
+                    .into(),
+            ),
+            PrepareError::ParquetCodec { .. } => {
+                Some("write it again with `snappy`, as pandas and pyarrow do, or as JSONL".into())
+            }
             PrepareError::OtherKind { .. } => {
                 Some("prepare chats, plain texts and preferences in folders of their own".into())
             }

@@ -2,50 +2,73 @@
 
 use super::error::PrepareError;
 use super::pool::{LeftOut, Pool, Reason};
-use crate::quality::{Code, Inspected, Place, QualityCheck};
+use crate::quality::{Code, Inspected, Place, QualityCheck, QualityReport};
 
-/// The codes that rows can be left out by.
+/// What has to be looked at to find a code.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Evidence {
+    /// The line, which is no row.
+    Line,
+    /// The row alone.
+    Row,
+    /// The other rows too.
+    Rows,
+    /// The row that it repeats.
+    Repeat,
+    /// The splits.
+    Splits,
+    /// A model.
+    Model,
+}
+
+/// The codes that rows can be left out by, the most harmful first.
 ///
-/// The others need no asking: a line that is no row cannot be kept, repeats have an option of their own, and there are
-/// no splits yet that could leak into one another.
-pub const DROPPABLE: [Code; 20] = [
-    Code::EmptyTurn,
-    Code::ToolArguments,
-    Code::Credential,
-    Code::Contradiction,
-    Code::NearContradiction,
-    Code::SuspectLabel,
-    Code::RoleOrder,
-    Code::ToolUnanswered,
-    Code::Mojibake,
-    Code::ReplacementCharacter,
-    Code::ControlCharacter,
-    Code::ZeroWidth,
-    Code::EscapedText,
-    Code::ControlToken,
-    Code::CutOff,
-    Code::Boilerplate,
-    Code::PersonalData,
-    Code::OneReply,
-    Code::RareLabel,
-    Code::StyleOutlier,
-];
+/// The others need no asking: a line that is no row cannot be kept, repeats have an option of their own, there are no
+/// splits yet that could leak into one another, and there is no model here.
+pub fn droppable() -> impl Iterator<Item = Code> {
+    let told = |code: &Code| matches!(Evidence::of(*code), Evidence::Row | Evidence::Rows);
+    Code::ALL.into_iter().filter(told)
+}
 
-/// Those of them that only a comparison of the rows shows.
-const AMONG_ROWS: [Code; 6] = [
-    Code::Contradiction,
-    Code::NearContradiction,
-    Code::SuspectLabel,
-    Code::OneReply,
-    Code::RareLabel,
-    Code::StyleOutlier,
-];
+impl Evidence {
+    fn of(code: Code) -> Evidence {
+        match code {
+            Code::Unreadable | Code::UnknownRole | Code::MixedFormats | Code::NoAnswer => {
+                Evidence::Line
+            }
+            Code::EmptyTurn
+            | Code::ToolArguments
+            | Code::ToolSchema
+            | Code::Credential
+            | Code::RoleOrder
+            | Code::ToolUnanswered
+            | Code::ToolMismatch
+            | Code::Mojibake
+            | Code::ReplacementCharacter
+            | Code::ControlCharacter
+            | Code::ZeroWidth
+            | Code::EscapedText
+            | Code::ControlToken
+            | Code::CutOff
+            | Code::Boilerplate
+            | Code::PersonalData => Evidence::Row,
+            Code::Contradiction | Code::NearContradiction | Code::SuspectLabel => Evidence::Rows,
+            Code::OneReply | Code::RareLabel | Code::SameOpening => Evidence::Rows,
+            Code::OtherLanguage | Code::StyleOutlier => Evidence::Rows,
+            Code::Duplicate | Code::NearDuplicate => Evidence::Repeat,
+            Code::Leak | Code::Overlap | Code::NearLeak | Code::ShortLeak => Evidence::Splits,
+            Code::GroupLeak | Code::Shift | Code::UnseenLabel => Evidence::Splits,
+            Code::OverLength | Code::NothingSupervised | Code::Unrenderable => Evidence::Model,
+            Code::HighLoss | Code::CutByLimit => Evidence::Model,
+        }
+    }
+}
 
 impl Pool {
     /// Leaves out the rows that one of these codes was found in.
     ///
     /// # Errors
-    /// Rows that are too large to be compared, where a code needs that.
+    /// More rows than can be compared, where a code needs that.
     pub(super) fn leave_out_codes(&mut self, codes: &[Code]) -> Result<(), PrepareError> {
         let mut found: Vec<(usize, LeftOut)> = Vec::new();
         for (at, row) in self.kept() {
@@ -57,8 +80,8 @@ impl Pool {
             }
         }
         self.leave_out_all(found);
-        let among: Vec<Code> =
-            codes.iter().copied().filter(|code| AMONG_ROWS.contains(code)).collect();
+        let among = codes.iter().copied().filter(|code| Evidence::of(*code) == Evidence::Rows);
+        let among: Vec<Code> = among.collect();
         if !among.is_empty() {
             let found = self.found_among_rows(&among)?;
             self.leave_out_all(found);
@@ -81,10 +104,7 @@ impl Pool {
             check.add(Inspected { place, ..row.inspected.clone() });
         }
         let report = check.finish();
-        if !report.compared {
-            let codes = codes.iter().map(|code| code.name().to_owned()).collect();
-            return Err(PrepareError::TooLarge { codes });
-        }
+        check_looked_for(&report, codes)?;
         let mut out = Vec::new();
         for finding in report.findings.iter().filter(|finding| codes.contains(&finding.code)) {
             for found in &finding.rows {
@@ -100,13 +120,43 @@ impl Pool {
     }
 }
 
+/// Nothing, where the report tells of all these codes.
+fn check_looked_for(report: &QualityReport, codes: &[Code]) -> Result<(), PrepareError> {
+    let unseen = |code: &&Code| !report.compared || report.not_looked_for.contains(*code);
+    let codes = codes.iter().filter(unseen).map(|code| code.name().to_owned());
+    let codes: Vec<String> = codes.collect();
+    if codes.is_empty() {
+        return Ok(());
+    }
+    Err(PrepareError::TooLarge { rows: report.rows, codes })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn codes_are_listed_in_order_of_harm() {
-        assert!(DROPPABLE.is_sorted());
-        assert!(AMONG_ROWS.iter().all(|code| DROPPABLE.contains(code)));
+    fn codes_of_rows_can_be_dropped_by_and_those_of_lines_files_and_models_cannot() {
+        let names: Vec<&str> = droppable().map(Code::name).collect();
+        let expected = "empty-turn tool-arguments tool-schema credential contradiction near-contradiction \
+                        suspect-label role-order tool-unanswered tool-mismatch mojibake replacement-character \
+                        control-character zero-width escaped-text control-token cut-off boilerplate personal-data \
+                        one-reply rare-label same-opening other-language style-outlier";
+        assert_eq!(names.join(" "), expected);
+    }
+
+    #[test]
+    fn a_code_that_was_not_looked_for_is_told_with_the_rows() {
+        let mut report = QualityCheck::of_every_row().finish();
+        report.rows = 200_001;
+        assert!(check_looked_for(&report, &[Code::SuspectLabel]).is_ok());
+        report.not_looked_for = vec![Code::SuspectLabel];
+        assert!(check_looked_for(&report, &[Code::OneReply]).is_ok());
+        let error = check_looked_for(&report, &[Code::OneReply, Code::SuspectLabel]).unwrap_err();
+        let told = "200001 rows are too many to be compared with one another, expected fewer for the codes `suspect-label`";
+        assert_eq!(error.to_string(), told);
+        report.compared = false;
+        let error = check_looked_for(&report, &[Code::OneReply]).unwrap_err().to_string();
+        assert!(error.ends_with("for the codes `one-reply`"), "{error}");
     }
 }

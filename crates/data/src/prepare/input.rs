@@ -16,9 +16,8 @@ use crate::read::{OnBadRow, ReadOptions, Row};
 use crate::reader::RowReader;
 use crate::splits::{is_folder, unreadable};
 
-/// Endings of files that hold rows; the last is told, not read.
-const ENDINGS: [&str; 4] = [".jsonl", ".csv", ".tsv", PARQUET];
-const PARQUET: &str = ".parquet";
+/// Endings of files that hold rows.
+const ENDINGS: [&str; 4] = [".jsonl", ".csv", ".tsv", ".parquet"];
 
 /// The rows of a file.
 pub(super) struct InputFile {
@@ -30,7 +29,7 @@ pub(super) struct InputFile {
 
 /// A row, or what is wrong with it.
 pub(super) struct InputRow {
-    /// The line it begins on, counted from 1.
+    /// The line it begins on, or its number in a Parquet file, counted from 1.
     pub(super) line: usize,
     /// The row as it was read, and what was found in it.
     pub(super) read: Result<(Row, Inspected), Box<RowProblem>>,
@@ -42,12 +41,14 @@ enum Layout {
     Lines,
     /// A table under a header.
     Table { delimiter: u8 },
+    /// Columns under a schema.
+    Parquet,
 }
 
 /// The files that these paths stand for: a folder stands for its files of rows, sorted by name.
 ///
 /// # Errors
-/// A path that is not there, a folder without such files, a Parquet file.
+/// A path that is not there, a folder without such files.
 pub fn input_files(data: &[PathBuf]) -> Result<Vec<PathBuf>, PrepareError> {
     let mut files = Vec::new();
     for path in data {
@@ -57,10 +58,7 @@ pub fn input_files(data: &[PathBuf]) -> Result<Vec<PathBuf>, PrepareError> {
             files.push(path.clone());
         }
     }
-    match files.iter().find(|path| plain_name(path).ends_with(PARQUET)) {
-        Some(path) => Err(PrepareError::Parquet { path: path.clone() }),
-        None => Ok(files),
-    }
+    Ok(files)
 }
 
 impl InputFile {
@@ -82,23 +80,21 @@ impl InputFile {
             rows.push(InputRow::of(read, options.on_bad_row)?);
             Ok(())
         };
-        let format = match Layout::of(path) {
+        let table = match Layout::of(path) {
             Layout::Lines => {
                 let mut reader = RowReader::open(path, options)?;
                 reader.for_each(work, |read| -> Result<ControlFlow<()>, PrepareError> {
                     take(read)?;
                     Ok(ControlFlow::Continue(()))
                 })?;
-                reader.format()
+                return Ok(InputFile { format: reader.format(), rows });
             }
-            Layout::Table { delimiter } => {
-                let table = Table::read(path, delimiter, options)?;
-                let read: Vec<_> = table.rows.into_par_iter().map(|row| row.map(work)).collect();
-                read.into_iter().try_for_each(&mut take)?;
-                table.format
-            }
+            Layout::Table { delimiter } => Table::read(path, delimiter, options)?,
+            Layout::Parquet => Table::read_parquet(path, options)?,
         };
-        Ok(InputFile { format, rows })
+        let read: Vec<_> = table.rows.into_par_iter().map(|row| row.map(work)).collect();
+        read.into_iter().try_for_each(&mut take)?;
+        Ok(InputFile { format: table.format, rows })
     }
 }
 
@@ -127,6 +123,8 @@ impl Layout {
             Layout::Table { delimiter: b',' }
         } else if name.ends_with(".tsv") {
             Layout::Table { delimiter: b'\t' }
+        } else if name.ends_with(".parquet") {
+            Layout::Parquet
         } else {
             Layout::Lines
         }
@@ -163,13 +161,12 @@ mod tests {
     #[test]
     fn a_folder_stands_for_its_row_files_and_not_for_a_ledger() {
         let folder = tempfile::tempdir().unwrap();
-        for name in ["b.jsonl.gz", "a.CSV", "ledger.jsonl", "notes.txt"] {
+        let shard = "train-00000-of-00001.parquet";
+        for name in ["b.jsonl.gz", shard, "a.CSV", "ledger.jsonl", "notes.txt", "c.TSV"] {
             std::fs::write(folder.path().join(name), "").unwrap();
         }
         let files = input_files(&[folder.path().to_owned()]).unwrap();
-        assert_eq!(files, ["a.CSV", "b.jsonl.gz"].map(|name| folder.path().join(name)));
-        std::fs::write(folder.path().join("c.parquet"), "").unwrap();
-        let error = input_files(&[folder.path().to_owned()]).unwrap_err();
-        assert!(matches!(error, PrepareError::Parquet { .. }), "{error}");
+        let expected = ["a.CSV", "b.jsonl.gz", "c.TSV", shard];
+        assert_eq!(files, expected.map(|name| folder.path().join(name)));
     }
 }

@@ -14,6 +14,7 @@ use super::PrepareOptions;
 use crate::example::{Body, Message};
 use crate::field::excerpt;
 use crate::format::RowFormat;
+use crate::problem::RowProblem;
 use crate::quality::{code_of, Code, Inspected, Place};
 use crate::read::Row;
 
@@ -94,11 +95,15 @@ impl Pool {
     pub(super) fn read(files: &[PathBuf], options: &PrepareOptions) -> Result<Pool, PrepareError> {
         let mut entries = Vec::new();
         let mut first: Option<(&PathBuf, RowFormat)> = None;
+        let mut keys: Vec<String> = Vec::new();
         for (file, path) in files.iter().enumerate() {
             let input = InputFile::read(path, file, &options.rows)?;
             // Without a good row there is nothing to write, whatever the format.
             let format = input.format.unwrap_or(RowFormat::Messages);
-            if input.rows.iter().any(|row| row.read.is_ok()) {
+            if let Some((row, _)) = input.rows.iter().find_map(|row| row.read.as_ref().ok()) {
+                if first.is_none() {
+                    keys = row.raw.keys().map(|key| excerpt(key)).collect();
+                }
                 let (of, expected) = *first.get_or_insert((path, format));
                 if written_as(expected) != written_as(format) {
                     return Err(PrepareError::OtherKind {
@@ -115,7 +120,7 @@ impl Pool {
         }
         let format = first.map_or(RowFormat::Messages, |(_, format)| written_as(format));
         let pool = Pool { files: files.to_vec(), entries, format, secrets: BTreeMap::new() };
-        pool.check_group_key(options.group_by.as_deref())?;
+        pool.check_group_key(options.group_by.as_deref(), keys)?;
         Ok(pool)
     }
 
@@ -169,14 +174,15 @@ impl Pool {
         reasons
     }
 
-    /// Nothing, where some row has the key.
-    fn check_group_key(&self, key: Option<&str>) -> Result<(), PrepareError> {
-        let (Some(key), Some((_, first))) = (key, self.kept().next()) else { return Ok(()) };
-        if self.kept().any(|(_, row)| row.group.is_some()) {
-            return Ok(());
+    /// Nothing, where some row has the key, or there is none; `keys` are those of the first row.
+    fn check_group_key(&self, key: Option<&str>, keys: Vec<String>) -> Result<(), PrepareError> {
+        let grouped = || self.kept().any(|(_, row)| row.group.is_some());
+        match key {
+            Some(key) if !keys.is_empty() && !grouped() => {
+                Err(PrepareError::NoGroupKey { key: excerpt(key), keys })
+            }
+            Some(_) | None => Ok(()),
         }
-        let keys = first.written.keys().map(|key| excerpt(key)).collect();
-        Err(PrepareError::NoGroupKey { key: excerpt(key), keys })
     }
 }
 
@@ -187,7 +193,7 @@ impl Entry {
                 State::Kept(Box::new(Candidate::of(row, inspected, format, options)))
             }
             Err(problem) => {
-                let reason = Reason::Code(code_of(&problem));
+                let reason = Reason::of(&problem);
                 State::Out(LeftOut { reason, detail: problem.to_string(), like: None })
             }
         };
@@ -233,6 +239,11 @@ impl Candidate {
 }
 
 impl Reason {
+    /// The reason that a problem gives to leave its row out.
+    pub(super) fn of(problem: &RowProblem) -> Reason {
+        Reason::Code(code_of(problem))
+    }
+
     /// The name that programs read.
     pub(super) fn name(self) -> &'static str {
         match self {

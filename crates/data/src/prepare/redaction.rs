@@ -1,26 +1,30 @@
 //! Secrets in the rows, replaced by placeholders that are the same for the same secret in every row.
 
 use std::collections::BTreeSet;
+use std::path::PathBuf;
 
 use rayon::prelude::*;
 use serde_json::{Map, Value};
 
 use super::error::PrepareError;
-use super::pool::{Candidate, Pool, State};
+use super::pool::{Candidate, LeftOut, Pool, Reason, State};
 use crate::error::DataError;
 use crate::example::Example;
 use crate::format::{ColumnMap, RowFormat};
 use crate::problem::RowProblem;
 use crate::quality::secrets::{find, Redaction, SecretKind};
 use crate::quality::{Inspected, Place};
+use crate::read::OnBadRow;
 use crate::row::{body, Demand};
 
 impl Pool {
     /// Replaces the secrets in every text of the kept rows, and in what is told of the others.
     ///
+    /// A row that is none any more as it would be written is left out, where bad rows are skipped.
+    ///
     /// # Errors
-    /// A row that is none any more without its secrets.
-    pub(super) fn redact(&mut self) -> Result<(), PrepareError> {
+    /// Such a row, where they are not.
+    pub(super) fn redact(&mut self, on_bad_row: OnBadRow) -> Result<(), PrepareError> {
         let entries = self.entries.par_iter();
         let held = entries
             .map(|entry| entry.kept().is_some_and(|row| row.written.values().any(holds_secret)));
@@ -31,12 +35,14 @@ impl Pool {
             match &mut entry.state {
                 State::Kept(row) if held => {
                     row.redact(&mut redaction);
-                    let again = inspected(&row.written, self.format, place);
-                    row.inspected = again.map_err(|problem| DataError::Row {
-                        path: self.files.get(place.file).cloned().unwrap_or_default(),
-                        line: place.line,
-                        problem: Box::new(problem),
-                    })?;
+                    match inspected(&row.written, self.format, place) {
+                        Ok(again) => row.inspected = again,
+                        Err(problem) if on_bad_row == OnBadRow::Skip => {
+                            let (reason, detail) = (Reason::of(&problem), problem.to_string());
+                            entry.state = State::Out(LeftOut { reason, detail, like: None });
+                        }
+                        Err(problem) => return Err(bad_row(&self.files, place, problem)),
+                    }
                 }
                 State::Kept(_) => {}
                 State::Out(out) => {
@@ -60,6 +66,11 @@ impl Candidate {
         }
         self.redacted = kinds.into_iter().map(SecretKind::code).collect();
     }
+}
+
+fn bad_row(files: &[PathBuf], place: Place, problem: RowProblem) -> PrepareError {
+    let path = files.get(place.file).cloned().unwrap_or_default();
+    PrepareError::BadRow(DataError::Row { path, line: place.line, problem: Box::new(problem) })
 }
 
 /// A written row, looked at again.

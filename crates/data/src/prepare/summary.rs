@@ -25,9 +25,9 @@ pub struct Summary {
     pub redacted: BTreeMap<&'static str, usize>,
     /// Whether each label is split in the same shares.
     pub stratified: bool,
-    /// Sets of rows that were not to be parted, those of one row too.
+    /// Sets of two or more rows that were not to be parted.
     pub groups: usize,
-    /// Rows of the largest such set.
+    /// Rows of the largest such set; 1 where there is none.
     pub largest_group: usize,
     /// Kept rows without the key to group by; 0 where none was given.
     pub rows_without_key: usize,

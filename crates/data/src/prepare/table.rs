@@ -6,6 +6,7 @@ use std::path::Path;
 use csv::{ByteRecord, Reader, ReaderBuilder};
 use serde_json::{Map, Value};
 
+use super::quotes;
 use crate::error::DataError;
 use crate::example::{Body, Example};
 use crate::field::excerpt;
@@ -33,7 +34,8 @@ pub(super) struct Table {
 impl Table {
     /// The table in a file, its cells parted by `delimiter` and quoted as RFC 4180 says.
     ///
-    /// An empty cell is a key that the row does not have. Source: RFC 4180.
+    /// An empty cell is a key that the row does not have. Where cells are parted by tabs, quotes are text unless they
+    /// [enclose cells](quotes::enclose_cells): most programs write them as they are. Source: RFC 4180.
     ///
     /// # Errors
     /// A file that cannot be read, a column mapping that contradicts the format, a header that names no format.
@@ -85,8 +87,9 @@ struct Records<'a> {
 impl<'a> Records<'a> {
     fn of(bytes: &'a [u8], delimiter: u8) -> Records<'a> {
         let bytes = bytes.strip_prefix(BYTE_ORDER_MARK).unwrap_or(bytes);
+        let quoted = delimiter != b'\t' || quotes::enclose_cells(bytes);
         let mut builder = ReaderBuilder::new();
-        builder.has_headers(false).flexible(true).delimiter(delimiter);
+        builder.has_headers(false).flexible(true).delimiter(delimiter).quoting(quoted);
         let reader = builder.from_reader(bytes);
         Records { bytes, reader, record: ByteRecord::new(), counted: 0, line: 1 }
     }
@@ -118,9 +121,10 @@ impl<'a> Records<'a> {
 }
 
 /// The keys of a table.
-struct Header {
+pub(super) struct Header {
     keys: Vec<String>,
-    format: RowFormat,
+    /// The format that its rows have.
+    pub(super) format: RowFormat,
 }
 
 impl Header {
@@ -130,10 +134,27 @@ impl Header {
         settled: Option<RowFormat>,
     ) -> Result<Header, RowProblem> {
         check_text(text)?;
-        let mut keys: Map<String, Value> = Map::new();
-        for (column, cell) in record.iter().enumerate() {
+        let name = |(column, cell): (usize, &[u8])| {
             let name = String::from_utf8_lossy(cell).trim().to_owned();
-            let name = if name.is_empty() { format!("column_{}", column + 1) } else { name };
+            if name.is_empty() {
+                format!("column_{}", column + 1)
+            } else {
+                name
+            }
+        };
+        Header::of_names(record.iter().enumerate().map(name), settled)
+    }
+
+    /// The header of these names, in the format that is settled or that they tell.
+    ///
+    /// # Errors
+    /// A name that is there twice, and names that tell no format.
+    pub(super) fn of_names(
+        names: impl Iterator<Item = String>,
+        settled: Option<RowFormat>,
+    ) -> Result<Header, RowProblem> {
+        let mut keys: Map<String, Value> = Map::new();
+        for name in names {
             if keys.contains_key(&name) {
                 return Err(RowProblem::DuplicateKey { field: String::new(), key: excerpt(&name) });
             }
@@ -254,6 +275,26 @@ mod tests {
         assert_eq!(first.example.reference(), Some("yo"));
         let error = table.rows[1].as_ref().unwrap_err().to_string();
         assert!(error.ends_with(":3`: `messages` is a string, expected an array"), "{error}");
+    }
+
+    #[test]
+    fn quotes_in_a_tsv_enclose_cells_or_are_text() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("rows.tsv");
+        let pairs = |text: &str| -> Vec<(String, Option<String>)> {
+            std::fs::write(&path, text).unwrap();
+            let table = Table::read(&path, b'\t', &ReadOptions::default()).unwrap();
+            let pair = |row: Result<Row, DataError>| match row.unwrap().example.body {
+                Body::PromptCompletion { prompt, completion } => (prompt, completion),
+                body => panic!("{body:?}"),
+            };
+            table.rows.into_iter().map(pair).collect()
+        };
+        let pair = |prompt: &str, answer: &str| (prompt.to_owned(), Some(answer.to_owned()));
+        let enclosed = "prompt\tcompletion\n\"He said \"\"no\"\"\nand left\"\t\"ok\"\n";
+        assert_eq!(pairs(enclosed), [pair("He said \"no\"\nand left", "ok")]);
+        let text = "prompt\tcompletion\n\"No\" is a word\tyes\nWho?\t\"me\n";
+        assert_eq!(pairs(text), [pair("\"No\" is a word", "yes"), pair("Who?", "\"me")]);
     }
 
     #[test]

@@ -73,7 +73,8 @@ fn turn(message: Message) -> Value {
     if let Some(weight) = message.weight {
         entries.insert("weight".into(), u8::from(weight).into());
     }
-    entries.extend(message.extra);
+    let taken = ["role", "content", "weight"];
+    entries.extend(message.extra.into_iter().map(|(key, value)| (free_key(key, &taken), value)));
     Value::Object(entries)
 }
 
@@ -138,6 +139,18 @@ mod tests {
         assert_eq!(
             rewritten(row, RowFormat::Messages, &ColumnMap::default()),
             r#"{"messages":[{"role":"user","content":"go"},{"role":"assistant","content":null,"tool_calls":[{"function":{"name":"f"}}]},{"role":"tool","content":"1","name":"f"},{"role":"assistant","content":"one","weight":0}],"tools":[{"name":"f"}]}"#
+        );
+    }
+
+    #[test]
+    fn a_key_of_a_turn_that_says_something_else_is_kept_by_another_name() {
+        let row = json!({ "conversations": [
+            { "from": "human", "value": "hi", "role": "customer" },
+            { "from": "gpt", "value": "yo", "content": 7 },
+        ]});
+        assert_eq!(
+            rewritten(row, RowFormat::ShareGpt, &ColumnMap::default()),
+            r#"{"messages":[{"role":"user","content":"hi","source_role":"customer"},{"role":"assistant","content":"yo","source_content":7}]}"#
         );
     }
 

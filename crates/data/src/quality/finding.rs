@@ -45,6 +45,14 @@ pub enum Code {
     EmptyTurn,
     /// A tool call whose arguments are no JSON object.
     ToolArguments,
+    /// A tool that is declared in a way that nothing can call.
+    ToolSchema,
+    /// A row that is longer than the limit, where such rows stop training.
+    OverLength,
+    /// A row without a token to learn from.
+    NothingSupervised,
+    /// A row that the chat template or the tokenizer refuses.
+    Unrenderable,
     /// A question of the training rows that stands in another split too.
     Leak,
     /// A key, a password, a private key.
@@ -55,14 +63,22 @@ pub enum Code {
     NearContradiction,
     /// A label that the nearest rows do not have.
     SuspectLabel,
+    /// A row that the base model finds unlikely and that nothing is like.
+    HighLoss,
     /// Most of a text stands in the training rows too.
     Overlap,
     /// Nearly a question of the training rows in another split.
     NearLeak,
+    /// A conversation or group that has rows in two splits.
+    GroupLeak,
+    /// A split that is made up otherwise than the training rows.
+    Shift,
     /// A turn at the wrong place.
     RoleOrder,
     /// A tool call that no tool answers.
     ToolUnanswered,
+    /// A tool call that does not fit the tools declared.
+    ToolMismatch,
     /// Text of one encoding read as another.
     Mojibake,
     /// Characters that were lost.
@@ -77,6 +93,8 @@ pub enum Code {
     ControlToken,
     /// A reply that stops in mid-sentence.
     CutOff,
+    /// A row that the limit cuts or leaves out.
+    CutByLimit,
     /// A reply that opens as assistants do.
     Boilerplate,
     /// Names, numbers and addresses of people.
@@ -93,6 +111,10 @@ pub enum Code {
     RareLabel,
     /// A short question that other splits have too.
     ShortLeak,
+    /// A reply that opens with the words of many others.
+    SameOpening,
+    /// A reply in another language than most.
+    OtherLanguage,
     /// A reply in another style than most.
     StyleOutlier,
 }
@@ -102,22 +124,30 @@ struct About(&'static str, Severity, &'static str, &'static str, &'static str);
 
 impl Code {
     /// All of them, the most harmful first.
-    pub const ALL: [Code; 31] = [
+    pub const ALL: [Code; 42] = [
         Code::Unreadable,
         Code::UnknownRole,
         Code::MixedFormats,
         Code::NoAnswer,
         Code::EmptyTurn,
         Code::ToolArguments,
+        Code::ToolSchema,
+        Code::OverLength,
+        Code::NothingSupervised,
+        Code::Unrenderable,
         Code::Leak,
         Code::Credential,
         Code::Contradiction,
         Code::NearContradiction,
         Code::SuspectLabel,
+        Code::HighLoss,
         Code::Overlap,
         Code::NearLeak,
+        Code::GroupLeak,
+        Code::Shift,
         Code::RoleOrder,
         Code::ToolUnanswered,
+        Code::ToolMismatch,
         Code::Mojibake,
         Code::ReplacementCharacter,
         Code::ControlCharacter,
@@ -125,6 +155,7 @@ impl Code {
         Code::EscapedText,
         Code::ControlToken,
         Code::CutOff,
+        Code::CutByLimit,
         Code::Boilerplate,
         Code::PersonalData,
         Code::Duplicate,
@@ -133,6 +164,8 @@ impl Code {
         Code::UnseenLabel,
         Code::RareLabel,
         Code::ShortLeak,
+        Code::SameOpening,
+        Code::OtherLanguage,
         Code::StyleOutlier,
     ];
 
@@ -194,6 +227,26 @@ impl Code {
                 "the model learns to call tools with arguments that no tool can read",
                 "mend the JSON, or drop the row",
             ),
+            Code::ToolSchema => About(
+                "tool-schema", Error, "tools without a name or a readable schema",
+                "the model cannot know how to call them, and some chat templates stop at them",
+                "declare each tool as OpenAI does: `name`, and `parameters` as a JSON schema of type `object`",
+            ),
+            Code::OverLength => About(
+                "over-length", Error, "rows longer than the limit",
+                "training stops at them: the model cannot see past its context",
+                "shorten them, or pass `--excess-length-strategy` with `truncate` or `drop`",
+            ),
+            Code::NothingSupervised => About(
+                "nothing-supervised", Error, "rows without a token to learn from",
+                "there is nothing in them to learn, or the limit cuts it off",
+                "shorten the prompt, or drop the row",
+            ),
+            Code::Unrenderable => About(
+                "unrenderable", Error, "rows that the model's chat template refuses",
+                "training stops at them",
+                "bring the turns into the order that the template knows, or drop the row",
+            ),
             Code::Leak => About(
                 "leak", Error, "questions of the training rows in another split",
                 "the test asks what training told, so its score says nothing about new questions",
@@ -219,6 +272,11 @@ impl Code {
                 "wrong labels teach wrong answers, and each costs several good rows",
                 "look at the rows, the most suspect first, and correct the wrong labels",
             ),
+            Code::HighLoss => About(
+                "high-loss", Warning, "replies that the model finds unlikely and no other row resembles",
+                "such a row is often a mistake, and it pulls harder than the others",
+                "read the rows, the most suspect first, and drop the wrong ones",
+            ),
             Code::Overlap => About(
                 "overlap", Warning, "texts of which most stands in the training rows",
                 "the test rewards what was learned by heart",
@@ -229,6 +287,16 @@ impl Code {
                 "the test asks nearly what training told, so its score is too high",
                 "keep near-duplicates in one split",
             ),
+            Code::GroupLeak => About(
+                "group-leak", Warning, "rows of one conversation or group in two splits",
+                "the test meets people and texts that training has met, so its score is too high",
+                "split again with `tunewise prepare --group-by`",
+            ),
+            Code::Shift => About(
+                "shift", Warning, "splits made up otherwise than the training rows",
+                "the score is of other questions than those that were trained on",
+                "draw the splits from one pool: `tunewise prepare` does so label by label",
+            ),
             Code::RoleOrder => About(
                 "role-order", Warning, "turns in an unusual order",
                 "some chat templates refuse them, and no chat looks like that",
@@ -238,6 +306,11 @@ impl Code {
                 "tool-unanswered", Warning, "tool calls that no tool answers",
                 "the model learns to go on without the tool's answer",
                 "add the tool's turn, or drop the row",
+            ),
+            Code::ToolMismatch => About(
+                "tool-mismatch", Warning, "tool calls that do not fit the tools declared",
+                "the model learns to call what is not there, or without what is needed",
+                "mend the call or the declaration",
             ),
             Code::Mojibake => About(
                 "mojibake", Warning, "text of one encoding read as another",
@@ -273,6 +346,11 @@ impl Code {
                 "cut-off", Warning, "replies that stop in mid-sentence",
                 "the model learns to stop there too",
                 "complete the reply, or drop the row",
+            ),
+            Code::CutByLimit => About(
+                "cut-by-limit", Warning, "rows that the limit cuts or leaves out",
+                "the model learns replies without an end, or never sees the row",
+                "shorten the rows, or raise `--max-length` where the model's context allows",
             ),
             Code::Boilerplate => About(
                 "boilerplate", Warning, "replies that open as assistants do",
@@ -314,6 +392,16 @@ impl Code {
                 "everybody says them, but the score on them is too high",
                 "drop them from the test where they are many",
             ),
+            Code::SameOpening => About(
+                "same-opening", Note, "replies that open with the same words",
+                "the model will open with them whatever is asked",
+                "vary the openings, or cut them",
+            ),
+            Code::OtherLanguage => About(
+                "other-language", Note, "replies in another language than most",
+                "the model learns to mix languages, where that is not meant",
+                "keep them where users write so too; translate or drop them otherwise",
+            ),
             Code::StyleOutlier => About(
                 "style-outlier", Note, "replies in another style than most",
                 "the tone that is learned is the mean of all",
@@ -329,12 +417,12 @@ impl fmt::Display for Code {
     }
 }
 
-/// Where a row stands.
+/// Where a row stands, or a file as a whole.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Place {
     /// The file, in the order in which files were given.
     pub file: usize,
-    /// The line, counted from 1.
+    /// The line, counted from 1; 0 for the file as a whole.
     pub line: usize,
 }
 

@@ -3,11 +3,18 @@
 use std::borrow::Cow;
 
 use serde_json::Value;
+use whatlang::Lang;
 
+pub(super) use super::excerpt::excerpt;
+use super::excerpt::{around, end_of, hidden};
 use super::finding::{Code, Place};
-use super::secrets::{self, SecretKind};
+use super::grade::{shape_of, Shape};
+use super::language;
+use super::order;
+use super::secrets;
 use super::style::Style;
 use super::text::{self, TextFault};
+use super::tools;
 use crate::example::{Body, Example, Message, Role};
 use crate::problem::RowProblem;
 
@@ -30,8 +37,6 @@ const CONTROL_TOKENS: [&str; 16] = [
     "[/INST]",
     "<</SYS>>",
 ];
-/// Characters of an example at most.
-const EXCERPT: usize = 80;
 
 /// A row's texts, and what was found in it.
 #[derive(Debug, Clone)]
@@ -44,10 +49,17 @@ pub struct Inspected {
     pub question: String,
     /// The last answer, or the whole of a plain text.
     pub answer: String,
+    /// How it is laid out.
+    pub shape: Shape,
     /// What was found, with what it looks like; each code once.
     pub found: Vec<(Code, String)>,
     /// How the answer is written; `None` where it is too short to tell.
     pub style: Option<Style>,
+    /// The language of the answer, or of the question where the answer is as short as a label; `None` where the text is
+    /// short or the language not sure.
+    pub language: Option<Lang>,
+    /// The conversation or other group that the row belongs to, where that is known.
+    pub group: Option<String>,
 }
 
 impl Inspected {
@@ -58,20 +70,8 @@ impl Inspected {
 
     /// The row, looked at.
     pub fn of(example: &Example, file: usize) -> Inspected {
-        let mut found = Notes::default();
         let (turns, tools) = turns(&example.body);
-        for turn in turns.iter() {
-            turn_faults(turn, &mut found);
-        }
-        if let Body::Preference { rejected, .. } = &example.body {
-            rejected.iter().for_each(|turn| turn_faults(turn, &mut found));
-        }
-        if !matches!(example.body, Body::Text { .. } | Body::Preference { .. }) {
-            order_faults(&turns, &mut found);
-        }
-        if let Some(tools) = tools {
-            strings(tools, &mut |text| character_faults(text, &mut found));
-        }
+        let found = faults(&example.body, &turns, tools);
         let answer_at = match turns.last() {
             Some(last) if last.role == Role::Assistant => turns.len() - 1,
             _ => turns.len(),
@@ -81,15 +81,50 @@ impl Inspected {
             let texts = turns[..answer_at].iter().filter(move |turn| wanted(turn.role));
             texts.filter_map(|turn| turn.content.as_deref()).collect::<Vec<_>>().join("\n")
         };
+        let question = of_role(|role| role != Role::System);
         Inspected {
             place: Place { file, line: example.line },
             system: of_role(|role| role == Role::System),
-            question: of_role(|role| role != Role::System),
+            language: language::of_row(&question, answer),
+            question,
             answer: answer.to_owned(),
             style: Style::of(answer),
+            shape: shape_of(&example.body),
             found: found.0,
+            group: None,
         }
     }
+
+    /// The row as one of a group.
+    pub fn in_group(self, group: Option<String>) -> Inspected {
+        Inspected { group, ..self }
+    }
+
+    /// Adds what else was found in the row, unless its code was.
+    pub fn note(&mut self, code: Code, example: String) {
+        if !self.found.iter().any(|(found, _)| *found == code) {
+            self.found.push((code, example));
+        }
+    }
+}
+
+/// What is wrong with the turns and the tools of a row.
+fn faults(body: &Body, turns: &[Message], tools: Option<&Vec<Value>>) -> Notes {
+    let mut found = Notes::default();
+    for turn in turns {
+        turn_faults(turn, &mut found);
+    }
+    if let Body::Preference { rejected, .. } = body {
+        rejected.iter().for_each(|turn| turn_faults(turn, &mut found));
+    }
+    if !matches!(body, Body::Text { .. } | Body::Preference { .. }) {
+        order::faults(turns, &mut found);
+    }
+    if let Some(tools) = tools {
+        strings(tools, &mut |text| character_faults(text, &mut found));
+        tools::faults(tools, turns, &mut found);
+    }
+    found
 }
 
 /// What a row is about: its question, or the whole of a plain text.
@@ -103,10 +138,11 @@ pub(crate) fn asked<'a>(question: &'a str, answer: &'a str) -> &'a str {
 
 /// What was found in a row, each code once.
 #[derive(Default)]
-struct Notes(Vec<(Code, String)>);
+pub(super) struct Notes(pub(super) Vec<(Code, String)>);
 
 impl Notes {
-    fn add(&mut self, code: Code, example: impl FnOnce() -> String) {
+    /// Adds a code that is not there yet, with an example.
+    pub(super) fn add(&mut self, code: Code, example: impl FnOnce() -> String) {
         if !self.0.iter().any(|(found, _)| *found == code) {
             self.0.push((code, example()));
         }
@@ -161,24 +197,14 @@ fn turn_faults(turn: &Message, found: &mut Notes) {
     }
     for call in calls {
         strings(std::slice::from_ref(call), &mut |text| secret_faults(text, found));
-        let arguments = call.get("function").unwrap_or(call).get("arguments");
-        if !arguments.is_none_or(is_object) {
-            let shown = arguments.map_or(String::new(), Value::to_string);
-            found.add(Code::ToolArguments, || excerpt(&shown));
+        if tools::arguments_of(call).is_none() {
+            found.add(Code::ToolArguments, || excerpt(&tools::shown_arguments(call)));
         }
     }
 }
 
-/// Whether a call's arguments are an object, or the JSON text of one.
-fn is_object(arguments: &Value) -> bool {
-    match arguments {
-        Value::Object(_) => true,
-        Value::String(text) => matches!(serde_json::from_str(text), Ok(Value::Object(_))),
-        _ => false,
-    }
-}
-
-fn tool_calls(turn: &Message) -> &[Value] {
+/// The calls of a turn.
+pub(super) fn tool_calls(turn: &Message) -> &[Value] {
     match turn.extra.get("tool_calls") {
         Some(Value::Array(calls)) => calls,
         _ => &[],
@@ -210,49 +236,6 @@ fn secret_faults(content: &str, found: &mut Notes) {
     }
 }
 
-/// A secret's kind and its first characters.
-fn hidden(kind: SecretKind, secret: &str) -> String {
-    if kind == SecretKind::Password {
-        return kind.name().to_owned();
-    }
-    let start: String = secret.chars().take(4).collect();
-    format!("{}: {start}…", kind.name())
-}
-
-fn order_faults(turns: &[Message], found: &mut Notes) {
-    let spoken: Vec<&Message> = turns.iter().filter(|turn| turn.role != Role::System).collect();
-    let leading = turns.iter().take_while(|turn| turn.role == Role::System).count();
-    if turns.iter().skip(leading).any(|turn| turn.role == Role::System) {
-        found.add(Code::RoleOrder, || "a system message stands inside the conversation".to_owned());
-    }
-    match spoken.first() {
-        Some(first) if matches!(first.role, Role::Assistant | Role::Tool) => {
-            found.add(Code::RoleOrder, || format!("role `{}` speaks first", first.role));
-        }
-        _ => {}
-    }
-    for pair in spoken.windows(2) {
-        let (before, after) = (pair[0], pair[1]);
-        let calls = !tool_calls(before).is_empty();
-        match (before.role, after.role) {
-            (Role::Tool, Role::Tool) => {}
-            (a, b) if a == b => {
-                found.add(Code::RoleOrder, || format!("role `{a}` speaks twice in a row"));
-            }
-            (Role::User, Role::Tool) => {
-                found.add(Code::RoleOrder, || "a tool answers the user".to_owned());
-            }
-            (Role::Assistant, Role::Tool) if !calls => {
-                found.add(Code::RoleOrder, || "a tool answers that was not called".to_owned());
-            }
-            _ => {}
-        }
-        if calls && after.role != Role::Tool {
-            found.add(Code::ToolUnanswered, || format!("role `{}` speaks next", after.role));
-        }
-    }
-}
-
 /// Hands every string of some values to `read`.
 fn strings(values: &[Value], read: &mut impl FnMut(&str)) {
     for value in values {
@@ -267,54 +250,6 @@ fn strings(values: &[Value], read: &mut impl FnMut(&str)) {
     }
 }
 
-/// The beginning of a text on one line, its secrets hidden: a report is passed on more easily than the data.
-pub(super) fn excerpt(text: &str) -> String {
-    one_line(&masked(text))
-}
-
-fn masked(text: &str) -> String {
-    let mut shown = String::new();
-    let mut at = 0;
-    for secret in secrets::find(text) {
-        shown.push_str(&text[at..secret.range.start]);
-        shown.push_str(&format!("⟨{}⟩", hidden(secret.kind, &text[secret.range.clone()])));
-        at = secret.range.end;
-    }
-    shown.push_str(&text[at..]);
-    shown
-}
-
-fn one_line(text: &str) -> String {
-    let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
-    match line.char_indices().nth(EXCERPT) {
-        Some((end, _)) => format!("{} …", &line[..end]),
-        None => line,
-    }
-}
-
-/// The text around a byte.
-fn around(text: &str, at: usize) -> String {
-    let before = text[..at].char_indices().rev().nth(19).map_or(0, |(start, _)| start);
-    let shown: String = text[before..].chars().take(EXCERPT / 2).collect();
-    let shown = masked(&shown);
-    // What no one sees is shown by its number.
-    shown
-        .chars()
-        .map(|c| if is_unseen(c) { format!("⟨{:04X}⟩", u32::from(c)) } else { c.to_string() })
-        .collect()
-}
-
-fn is_unseen(c: char) -> bool {
-    c.is_control()
-        || matches!(c, '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
-}
-
-fn end_of(text: &str) -> String {
-    let text = masked(text.trim_end());
-    let start = text.char_indices().rev().nth(EXCERPT / 2).map_or(0, |(start, _)| start);
-    text[start..].split_whitespace().collect::<Vec<_>>().join(" ")
-}
-
 #[cfg(test)]
 mod tests {
     use serde_json::json;
@@ -324,11 +259,14 @@ mod tests {
     use crate::row::{body, Demand};
     use crate::RowFormat;
 
-    fn found(messages: Value) -> Vec<Code> {
-        let row = json!({ "messages": messages });
+    fn inspected(row: Value) -> Inspected {
         let demand = Demand { columns: &ColumnMap::default(), answer: false };
         let body = body(row.as_object().unwrap(), RowFormat::Messages, &demand).unwrap();
-        let inspected = Inspected::of(&Example { line: 1, body }, 0);
+        Inspected::of(&Example { line: 1, body }, 0)
+    }
+
+    fn found(messages: Value) -> Vec<Code> {
+        let inspected = inspected(json!({ "messages": messages }));
         inspected.found.into_iter().map(|(code, _)| code).collect()
     }
 
@@ -391,6 +329,27 @@ mod tests {
     }
 
     #[test]
+    fn calls_are_held_against_the_tools_of_the_row() {
+        let call = json!({ "function": { "name": "find", "arguments": "{\"city\": 7}" } });
+        let city = json!({ "type": "string" });
+        let tool = json!({ "name": "find", "parameters": { "properties": { "city": city } } });
+        let turns = [turn("user", "Go."), json!({ "role": "assistant", "tool_calls": [call] })];
+        let row = inspected(json!({ "messages": turns, "tools": [tool] }));
+        let example = "`find`: argument `city` is a number, expected `string`";
+        assert_eq!(row.found, [(Code::ToolMismatch, example.to_owned())]);
+    }
+
+    #[test]
+    fn a_code_is_noted_once_and_a_group_is_kept() {
+        let row = json!({ "messages": [turn("user", "Hi."), turn("assistant", "Hello.")] });
+        let mut row = inspected(row).in_group(Some("7".to_owned()));
+        row.note(Code::OverLength, "300 tokens".to_owned());
+        row.note(Code::OverLength, "400 tokens".to_owned());
+        assert_eq!(row.found, [(Code::OverLength, "300 tokens".to_owned())]);
+        assert_eq!((row.group.as_deref(), row.language), (Some("7"), None));
+    }
+
+    #[test]
     fn secrets_are_told_without_being_repeated() {
         let row = json!({ "messages": [turn("user", "I am jane.doe@mail.com"), turn("assistant", "Noted.")] });
         let demand = Demand { columns: &ColumnMap::default(), answer: true };
@@ -405,23 +364,17 @@ mod tests {
     }
 
     #[test]
-    fn secrets_in_calls_are_told_and_examples_hide_them() {
+    fn secrets_in_calls_are_told() {
         let call = json!({ "type": "function", "function": { "name": "mail", "arguments": "{\"to\": \"jane.doe@mail.com\"}" } });
         let calls = json!([
             turn("user", "Mail her."),
             json!({ "role": "assistant", "tool_calls": [call] })
         ]);
         assert_eq!(found(calls), [Code::PersonalData]);
-        assert_eq!(excerpt("Write to jane.doe@mail.com."), "Write to ⟨e-mail address: jane…⟩.");
-        assert_eq!(
-            end_of("Write to jane.doe@mail.com and the"),
-            "Write to ⟨e-mail address: jane…⟩ and the"
-        );
     }
 
     #[test]
-    fn an_example_shows_what_no_one_sees() {
-        assert_eq!(around("ab\u{200b}cd", 2), "ab⟨200B⟩cd");
+    fn pasted_control_tokens_are_told() {
         let pasted = json!([turn("user", "<|im_start|>user"), turn("assistant", "Yes.")]);
         assert_eq!(found(pasted), [Code::ControlToken]);
     }

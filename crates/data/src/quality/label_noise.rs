@@ -1,36 +1,11 @@
 //! How suspicious labels are: whether the texts most like a row's own have another label.
 //!
-//! A text is a sparse vector of its words, pairs of words and parts of words, and is like another as far as the two
-//! vectors point the same way.
-//!
 //! Source: Wilson, Asymptotic Properties of Nearest Neighbor Rules Using Edited Data, 1972 (a row whose neighbours have
 //! another label is edited out); Brodley and Friedl, Identifying Mislabeled Training Data, 1999 (filters for labels).
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
-use rayon::prelude::*;
-use xxhash_rust::xxh3::xxh3_64_with_seed;
-
-use super::overlap::PlainWords;
-
-/// Texts that are a row's neighbours.
-const NEIGHBOURS: usize = 10;
-/// Texts that share a feature with a text, counted for each feature: they bound the time that a text takes.
-const MOST_POSTINGS: usize = 20_000;
-/// Characters of a text that count.
-const MOST_CHARACTERS: usize = 2000;
-/// Features by which a text is compared with others, the weightiest.
-const MOST_FEATURES: usize = 256;
-/// Bits of a feature's hash within its kind.
-const KIND_BITS: u32 = 21;
-/// How much words, pairs and parts count: the last two repeat what the words say already.
-const SHARES: [f64; 3] = [1.0, 0.5, 0.5];
-const WORD: u32 = 0;
-const PAIR: u32 = 1;
-const PART: u32 = 2;
-/// Features of all kinds.
-const FEATURES: usize = SHARES.len() << KIND_BITS;
+use super::word_space::{Near, WordSpace, NEIGHBOURS};
 
 /// What a row's neighbours say of its label.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -54,9 +29,8 @@ pub struct Suspicion {
 ///
 /// The neighbours of a row are the 10 texts with the highest cosine similarity, of those that share a feature with it.
 /// Neither the row itself nor exact copies of its text are among them, and of the copies of another text one for each
-/// label. Features are words in lower case, pairs of words and runs of three characters in words, weighted by
-/// (1 + ln tf) · ln(1 + N/df), pairs and runs by half of that. To bound the time, only the first 2,000 characters of a
-/// text count, and features of thousands of texts only where a text has few that are rarer.
+/// label. Texts are compared by the words, pairs of words and parts of words in their first 2,000 characters, weighted
+/// by tf–idf.
 ///
 /// Shapes: `texts` and `labels` (N); N out. What one has beyond the other's length is left aside.
 /// Source: Wilson 1972; Brodley and Friedl 1999, section 3.
@@ -136,18 +110,15 @@ fn wordings<'a>(texts: &[&'a str], labels: &[usize]) -> (Vec<Wording<'a>>, Vec<u
 
 /// The neighbours of each text, nearest first.
 fn neighbourhoods(wordings: &[Wording<'_>]) -> Vec<Vec<Neighbour>> {
-    let space = Space::of(wordings);
-    let neighbours = |sums: &mut Vec<f32>, text: usize| -> Vec<Neighbour> {
-        let labelled = space.nearest(text, sums).into_iter().flat_map(|(other, cosine)| {
-            let similarity = f64::from(cosine);
-            let labels = wordings[other as usize].labels.iter();
+    let texts: Vec<&str> = wordings.iter().map(|wording| wording.text).collect();
+    let labelled = |nearest: Vec<Near>| -> Vec<Neighbour> {
+        let neighbours = nearest.into_iter().flat_map(|Near { text, similarity }| {
+            let labels = wordings[text].labels.iter();
             labels.map(move |&(label, row)| Neighbour { label, row, similarity })
         });
-        labelled.take(NEIGHBOURS).collect()
+        neighbours.take(NEIGHBOURS).collect()
     };
-    // A list of sums is as long as there are texts, so each should serve many.
-    let texts = (0..wordings.len()).into_par_iter().with_min_len(256);
-    texts.map_init(|| vec![0.0_f32; wordings.len()], neighbours).collect()
+    WordSpace::of(&texts).map_neighbours(labelled)
 }
 
 /// The similarity of neighbours, and of those among them with another label.
@@ -173,120 +144,6 @@ fn majority(neighbours: &[Neighbour], own: usize) -> usize {
     let against = |label: usize| weigh(neighbours, label).1;
     let labels = neighbours.iter().map(|neighbour| neighbour.label);
     labels.fold(own, |most, label| if against(label) < against(most) { label } else { most })
-}
-
-/// Texts as vectors, and the texts that have each feature.
-struct Space {
-    /// The features of each text and what it has of them, sorted.
-    vectors: Vec<Vec<(u32, f32)>>,
-    /// Each feature with each text that has it and what that has of it, sorted.
-    postings: Vec<(u32, u32, f32)>,
-}
-
-impl Space {
-    fn of(wordings: &[Wording<'_>]) -> Space {
-        let holders = holders(wordings);
-        let vector = |wording: &Wording<'_>| vector(wording.text, &holders, wordings.len());
-        let vectors: Vec<Vec<(u32, f32)>> = wordings.par_iter().map(vector).collect();
-        let mut postings: Vec<(u32, u32, f32)> = Vec::new();
-        for (text, vector) in (0_u32..).zip(&vectors) {
-            postings.extend(vector.iter().map(|&(feature, value)| (feature, text, value)));
-        }
-        postings.par_sort_unstable_by_key(|&(feature, text, _)| (feature, text));
-        Space { vectors, postings }
-    }
-
-    fn list(&self, feature: u32) -> &[(u32, u32, f32)] {
-        let start = self.postings.partition_point(|posting| posting.0 < feature);
-        let list = &self.postings[start..];
-        &list[..list.partition_point(|posting| posting.0 == feature)]
-    }
-
-    /// The texts most like one, without itself, with their similarity by its rarest features, nearest first.
-    ///
-    /// `sums` has a zero for each text, before and after.
-    fn nearest(&self, text: usize, sums: &mut [f32]) -> Vec<(u32, f32)> {
-        let list = |&(feature, own): &(u32, f32)| (self.list(feature), own);
-        let mut rarest_first: Vec<_> = self.vectors[text].iter().map(list).collect();
-        rarest_first.sort_by_key(|(list, _)| list.len());
-        let mut met = Vec::new();
-        let mut left = MOST_POSTINGS;
-        for (list, own) in rarest_first {
-            if list.len() > left && met.len() > NEIGHBOURS {
-                break;
-            }
-            // Where all features are common, a sample from all over the rows.
-            let stride = list.len().div_ceil(MOST_POSTINGS).max(1);
-            for &(_, other, value) in list.iter().step_by(stride) {
-                let sum = &mut sums[other as usize];
-                if *sum == 0.0 {
-                    met.push(other);
-                }
-                *sum += own * value;
-            }
-            left = left.saturating_sub(list.len());
-        }
-        let taken = met.into_iter().map(|other| (other, std::mem::take(&mut sums[other as usize])));
-        let mut nearest: Vec<_> = taken.filter(|&(other, _)| other as usize != text).collect();
-        let order = |a: &(u32, f32), b: &(u32, f32)| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0));
-        if nearest.len() > NEIGHBOURS {
-            nearest.select_nth_unstable_by(NEIGHBOURS, order);
-            nearest.truncate(NEIGHBOURS);
-        }
-        nearest.sort_unstable_by(order);
-        nearest
-    }
-}
-
-/// How many texts have each feature.
-fn holders(wordings: &[Wording<'_>]) -> Vec<u32> {
-    let holders: Vec<AtomicU32> = (0..FEATURES).map(|_| AtomicU32::new(0)).collect();
-    wordings.par_iter().for_each(|wording| {
-        for (feature, _) in features(wording.text) {
-            holders[feature as usize].fetch_add(1, Relaxed);
-        }
-    });
-    holders.into_iter().map(AtomicU32::into_inner).collect()
-}
-
-/// A text's features that another text has as well, in a vector that would have the length 1 with its other ones.
-///
-/// A text of which the rest have little is therefore far from all of them.
-fn vector(text: &str, holders: &[u32], texts: usize) -> Vec<(u32, f32)> {
-    let weigh = |(feature, count): (u32, u32)| {
-        let rarity = (1.0 + texts as f64 / f64::from(holders[feature as usize])).ln();
-        let share = SHARES[(feature >> KIND_BITS) as usize];
-        (feature, share * (1.0 + f64::from(count).ln()) * rarity)
-    };
-    let mut weights: Vec<(u32, f64)> = features(text).into_iter().map(weigh).collect();
-    let length = weights.iter().map(|(_, weight)| weight * weight).sum::<f64>().sqrt();
-    weights.retain(|&(feature, _)| holders[feature as usize] > 1);
-    weights.sort_by(|a, b| b.1.total_cmp(&a.1));
-    weights.truncate(MOST_FEATURES);
-    weights.sort_unstable_by_key(|&(feature, _)| feature);
-    weights.into_iter().map(|(feature, weight)| (feature, (weight / length) as f32)).collect()
-}
-
-/// The features of a text, sorted, and how often it has each.
-fn features(text: &str) -> Vec<(u32, u32)> {
-    let end = text.char_indices().nth(MOST_CHARACTERS).map_or(text.len(), |(at, _)| at);
-    let PlainWords { line, in_line: words, .. } = PlainWords::of(&text[..end]);
-    let feature = |kind: u32, start: usize, end: usize| {
-        let hash = xxh3_64_with_seed(&line.as_bytes()[start..end], u64::from(kind));
-        (kind << KIND_BITS) | (hash >> (u64::BITS - KIND_BITS)) as u32
-    };
-    let mut found = Vec::new();
-    for word in &words {
-        found.push(feature(WORD, word.start, word.end));
-        // The spaces around a word tell its beginning and its end from its middle.
-        let (start, end) = (word.start - 1, word.end + 1);
-        let inner = line[start..end].char_indices().map(|(at, _)| start + at);
-        let borders: Vec<usize> = inner.chain([end]).collect();
-        found.extend(borders.windows(4).map(|part| feature(PART, part[0], part[3])));
-    }
-    found.extend(words.windows(2).map(|pair| feature(PAIR, pair[0].start, pair[1].end)));
-    found.sort_unstable();
-    found.chunk_by(|a, b| a == b).map(|same| (same[0], same.len() as u32)).collect()
 }
 
 #[cfg(test)]
@@ -336,13 +193,6 @@ mod tests {
         let found = suspicions(&texts, &[0, 0, 0, 1, 2]);
         assert_eq!(seen(&found[3..]), [(4, 0, Some(0)), (4, 0, Some(0))]);
         assert!(found[3].score > 0.9 && found[4].score < 0.8, "{found:?}");
-    }
-
-    #[test]
-    fn text_beyond_the_first_2000_characters_does_not_count() {
-        let long = |end: &str| format!("{}{end}", "é ".repeat(1000));
-        assert_eq!(features(&long("zebra")), features(&long("")));
-        assert_ne!(features(&long("zebra")[2..]), features(&long("")[2..]));
     }
 
     /// What is found in 20 topics of 30 rows, where every 20th row has the label of a topic that is not its own.

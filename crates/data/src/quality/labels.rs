@@ -2,12 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
+use super::excerpt::excerpt;
 use super::finding::{Code, Found};
-use super::inspect::excerpt;
-use super::label_noise::suspicions;
+use super::grade::LabelledRows;
+use super::label_noise::{suspicions, Suspicion};
 use super::near::normalized;
 use super::set::{Findings, Kept};
 use super::splits::QuestionGroups;
+use super::word_space::MOST_TEXTS;
 
 /// Training rows below which answers are not taken for labels.
 const FEWEST_ROWS: usize = 20;
@@ -23,8 +25,6 @@ const ROWS_PER_LABEL: usize = 3;
 const RARE: usize = 10;
 /// Suspicion from which a label is told, where its neighbours agree on another.
 const SUSPECT: f64 = 0.9;
-/// Training rows up to which labels are compared with those of their neighbours.
-const MOST_NEIGHBOURS: usize = 200_000;
 
 /// The labels of a set, numbered in order of their names.
 pub(super) struct LabelTask {
@@ -46,6 +46,15 @@ impl LabelTask {
     /// How many there are.
     pub(super) fn len(&self) -> usize {
         self.numbers.len()
+    }
+
+    /// The training rows and their labels.
+    pub(super) fn labelled(&self, rows: &[Kept]) -> LabelledRows {
+        let training = rows.iter().filter(|row| row.is_training());
+        LabelledRows {
+            names: self.numbers.keys().map(|name| excerpt(name)).collect(),
+            rows: training.map(|row| (row.number, self.number(&row.answer))).collect(),
+        }
     }
 
     fn number(&self, answer: &str) -> usize {
@@ -78,18 +87,21 @@ pub(crate) fn label(answer: &str) -> String {
     answer.trim().to_owned()
 }
 
-/// Adds what the labels show.
+/// Adds what the labels show, and returns how suspect the label of each training row is, by the row's number.
+///
+/// Beyond [`MOST_TEXTS`] training rows labels are not compared with those of their neighbours, and nothing is returned.
 pub(super) fn compare(
     rows: &[Kept],
     task: &LabelTask,
     questions: &QuestionGroups,
     findings: &mut Findings,
-) {
+) -> Vec<(usize, f64)> {
     let numbers: Vec<usize> = rows.iter().map(|row| task.number(&row.answer)).collect();
     contradictions(rows, &numbers, questions, findings);
     near_contradictions(rows, &numbers, questions, findings);
-    suspects(rows, &numbers, task, findings);
+    let suspicions = suspects(rows, &numbers, task, findings);
     counts(rows, &numbers, task, findings);
+    suspicions
 }
 
 /// One question under one system message, different labels: told of the rows that do not have the label of most.
@@ -138,24 +150,29 @@ fn near_contradictions(
     }
 }
 
-/// Labels that the nearest training rows do not have.
-fn suspects(rows: &[Kept], numbers: &[usize], task: &LabelTask, findings: &mut Findings) {
+/// Labels that the nearest training rows do not have; returns the suspicion of each training row, by its number.
+fn suspects(
+    rows: &[Kept],
+    numbers: &[usize],
+    task: &LabelTask,
+    findings: &mut Findings,
+) -> Vec<(usize, f64)> {
     let training: Vec<usize> = (0..rows.len()).filter(|row| rows[*row].is_training()).collect();
-    if training.len() > MOST_NEIGHBOURS {
-        return;
+    if training.len() > MOST_TEXTS {
+        findings.not_looked_for.push(Code::SuspectLabel);
+        return Vec::new();
     }
     let texts: Vec<String> = training.iter().map(|row| normalized(&rows[*row].question)).collect();
     let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
     let labels: Vec<usize> = training.iter().map(|row| numbers[*row]).collect();
     let names: Vec<&str> = task.numbers.keys().map(String::as_str).collect();
-    let mut suspect: Vec<(usize, f64, usize, Option<usize>)> = suspicions(&texts, &labels)
-        .into_iter()
-        .enumerate()
-        .filter(|(at, found)| found.score >= SUSPECT && found.majority != labels[*at])
-        .map(|(at, found)| (at, found.score, found.majority, found.nearest))
+    let found = suspicions(&texts, &labels);
+    let mut suspect: Vec<usize> = (0..found.len())
+        .filter(|at| found[*at].score >= SUSPECT && found[*at].majority != labels[*at])
         .collect();
-    suspect.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
-    for (at, score, majority, nearest) in suspect {
+    suspect.sort_by(|a, b| found[*b].score.total_cmp(&found[*a].score).then(a.cmp(b)));
+    for at in suspect {
+        let Suspicion { score, majority, nearest, .. } = found[at];
         let row = &rows[training[at]];
         let other = nearest.map(|near| rows[training[near]].place);
         let found = Found { place: row.place, other, score: Some(score) };
@@ -166,6 +183,8 @@ fn suspects(rows: &[Kept], numbers: &[usize], task: &LabelTask, findings: &mut F
             format!("`{question}` → `{answer}`, its neighbours `{expected}`")
         });
     }
+    let scored = training.iter().zip(&found);
+    scored.map(|(row, found)| (rows[*row].number, found.score)).collect()
 }
 
 /// Rare labels of the training rows, and labels of other rows that no training row has.

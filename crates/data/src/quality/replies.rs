@@ -1,10 +1,11 @@
-//! Rows whose answers are replies: one for many questions, and those in another style.
+//! Rows whose answers are replies: one for many questions, openings that many share, and those in another style.
 
 use std::collections::BTreeMap;
 
+use super::excerpt::excerpt;
 use super::finding::{Code, Found};
-use super::inspect::excerpt;
 use super::near::normalized;
+use super::openings;
 use super::set::{Findings, Kept};
 use super::style::{Style, StyleSummary};
 
@@ -21,6 +22,7 @@ const OUTLYING: f64 = 6.0;
 /// Adds what the replies show, and returns how much alike they are written, from 0 to 1.
 pub(super) fn compare(rows: &[Kept], findings: &mut Findings) -> Option<f64> {
     repeated(rows, findings);
+    openings::compare(rows, findings);
     styles(rows, findings)
 }
 

@@ -3,19 +3,52 @@
 //! The first file is the training split; what other files share with it is leakage.
 
 use std::collections::{BTreeMap, HashMap};
+use std::num::NonZeroU64;
 
-use super::finding::{Code, Finding, Found, Place, Severity};
-use super::inspect::{asked, code_of, excerpt, Inspected};
+use whatlang::Lang;
+
+use super::code_set::CodeSet;
+use super::excerpt::excerpt;
+use super::finding::{Code, Finding, Found, Place};
+use super::grade::{Grade, GradeInput, Shapes};
+use super::groups;
+use super::inspect::{asked, code_of, Inspected};
 use super::labels::{self, LabelTask};
+use super::language::Languages;
+use super::loss;
 use super::replies;
+use super::row_score::{row_scores, RowScore};
+use super::shift;
 use super::splits::{self, QuestionGroups};
 use super::style::Style;
 use crate::problem::RowProblem;
 
 /// Bytes of rows that are kept to be compared with one another.
-const MOST_KEPT_BYTES: usize = 192 << 20;
+const MOST_KEPT_BYTES: usize = 208 << 20;
 /// Bytes of a kept row beside its texts.
 const KEPT_BYTES: usize = size_of::<Kept>() + 32;
+
+/// What only a comparison of the rows shows; high losses, where they were measured.
+const AMONG_ROWS: [Code; 18] = [
+    Code::Leak,
+    Code::Contradiction,
+    Code::NearContradiction,
+    Code::SuspectLabel,
+    Code::HighLoss,
+    Code::Overlap,
+    Code::NearLeak,
+    Code::GroupLeak,
+    Code::Shift,
+    Code::Duplicate,
+    Code::NearDuplicate,
+    Code::OneReply,
+    Code::UnseenLabel,
+    Code::RareLabel,
+    Code::ShortLeak,
+    Code::SameOpening,
+    Code::OtherLanguage,
+    Code::StyleOutlier,
+];
 
 /// A row as it is compared with others.
 pub(super) struct Kept {
@@ -26,6 +59,10 @@ pub(super) struct Kept {
     pub(super) question: Box<str>,
     pub(super) answer: Box<str>,
     pub(super) style: Option<Box<Style>>,
+    /// What the row belongs to, as [`groups::hash`] gives it.
+    pub(super) group: Option<NonZeroU64>,
+    /// The language of its answer, or of its question where the answer is short.
+    pub(super) language: Option<Lang>,
 }
 
 impl Kept {
@@ -47,16 +84,27 @@ pub struct QualityCheck {
     kept_bytes: usize,
     systems: HashMap<String, usize>,
     rows: usize,
+    /// Nats per supervised token under the base model, of the training rows that were measured.
+    losses: HashMap<Place, f64>,
+    /// Whether each line is one of the training split, by its number.
+    training: Vec<bool>,
+    shapes: Shapes,
+    /// Lines that are no rows.
+    unread: usize,
+    /// Where the row of each number stands; `None` where rows are not to be scored.
+    places: Option<Vec<Place>>,
 }
 
 /// What was found so far.
 #[derive(Default)]
 pub(super) struct Findings {
     by_code: BTreeMap<Code, Finding>,
-    /// Whether the worst of each row is an error or a warning, by the row's number.
-    harmful: Vec<bool>,
+    /// What was found in each row, by the row's number.
+    codes: Vec<CodeSet>,
     /// Whether rows beyond [`Finding::ROWS`] are named too.
     every_row: bool,
+    /// What the rows are too many for.
+    pub(super) not_looked_for: Vec<Code>,
 }
 
 impl Findings {
@@ -77,16 +125,44 @@ impl Findings {
         if finding.examples.len() < Finding::EXAMPLES {
             finding.examples.push(example());
         }
-        if code.severity() != Severity::Note {
-            self.harmful.resize(self.harmful.len().max(number + 1), false);
-            self.harmful[number] = true;
-        }
+        self.codes.resize(self.codes.len().max(number + 1), CodeSet::default());
+        self.codes[number].insert(code);
     }
 
     /// Adds a row that is about another one, with the texts of both.
     pub(super) fn add_pair(&mut self, code: Code, row: &Kept, other: &Kept, score: Option<f64>) {
         let found = Found { place: row.place, other: Some(other.place), score };
         self.add(code, row.number, found, || pair_example(row, other));
+    }
+
+    /// Adds rows, each after its number, which one example shows.
+    pub(super) fn add_alike(
+        &mut self,
+        code: Code,
+        rows: impl Iterator<Item = (usize, Found)>,
+        example: &str,
+    ) {
+        rows.for_each(|(number, found)| self.add(code, number, found, || example.to_owned()));
+        if let Some(finding) = self.by_code.get_mut(&code) {
+            finding.examples.dedup();
+        }
+    }
+
+    /// Adds a file as a whole, given with the number of its rows: none of them alone is harmful.
+    pub(super) fn add_file(
+        &mut self,
+        code: Code,
+        file: usize,
+        score: f64,
+        examples: impl Iterator<Item = String>,
+    ) {
+        let empty = Finding { code, count: 0, rows: Vec::new(), examples: Vec::new() };
+        let finding = self.by_code.entry(code).or_insert(empty);
+        finding.count += 1;
+        let place = Place { file, line: 0 };
+        finding.rows.push(Found { place, other: None, score: Some(score) });
+        finding.examples.extend(examples);
+        finding.examples.truncate(Finding::EXAMPLES);
     }
 }
 
@@ -107,12 +183,24 @@ pub struct QualityReport {
     pub rows: usize,
     /// Rows with an error or a warning.
     pub harmful_rows: usize,
+    /// What the training rows are worth; `None` where none could be read.
+    pub grade: Option<Grade>,
     /// Labels, where the answers are labels.
     pub labels: Option<usize>,
     /// How much alike the replies are written, from 0 to 1; `None` where answers are labels or few.
     pub style_consistency: Option<f64>,
+    /// English names of the languages of the training rows and how many rows are in each, most first; rows that are too
+    /// short to tell have none.
+    ///
+    /// The language is that of the replies, or of the questions where the answers are labels.
+    pub languages: Vec<(String, usize)>,
     /// Whether rows were compared with one another; a set of many gigabytes is too large for that.
     pub compared: bool,
+    /// Codes that were not looked for, because the rows are too many.
+    pub not_looked_for: Vec<Code>,
+    /// What is known of each row, in the order in which rows were added; empty unless
+    /// [`QualityCheck::with_row_scores`] asked for it.
+    pub row_scores: Vec<RowScore>,
 }
 
 impl QualityCheck {
@@ -122,10 +210,28 @@ impl QualityCheck {
         QualityCheck { findings, ..QualityCheck::default() }
     }
 
+    /// The same check, whose report scores every row.
+    pub fn with_row_scores(self) -> QualityCheck {
+        QualityCheck { places: Some(Vec::new()), ..self }
+    }
+
+    /// Adds what the base model finds of a row of the first file, in nats per supervised token.
+    pub fn add_loss(&mut self, place: Place, nats_per_token: f64) {
+        if nats_per_token.is_finite() {
+            self.losses.insert(place, nats_per_token);
+        }
+    }
+
     /// Adds a row.
     pub fn add(&mut self, row: Inspected) {
         let number = self.rows;
         self.rows += 1;
+        self.places.iter_mut().for_each(|places| places.push(row.place));
+        let is_training = row.place.file == 0;
+        self.training.push(is_training);
+        if is_training {
+            self.shapes.add(row.shape, &row.answer);
+        }
         for (code, example) in row.found {
             let found = Found { place: row.place, other: None, score: None };
             self.findings.add(code, number, found, || example);
@@ -146,6 +252,8 @@ impl QualityCheck {
                 question: row.question.into_boxed_str(),
                 answer: row.answer.into_boxed_str(),
                 style: row.style.map(Box::new),
+                group: row.group.as_deref().and_then(groups::hash),
+                language: row.language,
             });
         } else {
             self.kept = Vec::new();
@@ -157,6 +265,9 @@ impl QualityCheck {
     pub fn add_bad(&mut self, place: Place, problem: &RowProblem) {
         let found = Found { place, other: None, score: None };
         self.findings.add(code_of(problem), self.rows, found, || problem.to_string());
+        self.places.iter_mut().for_each(|places| places.push(place));
+        self.training.push(place.file == 0);
+        self.unread += 1;
         self.rows += 1;
     }
 
@@ -167,16 +278,18 @@ impl QualityCheck {
     /// The report, once every row was added.
     pub fn finish(mut self) -> QualityReport {
         let task = LabelTask::of(&self.kept);
+        let languages = Languages::of(&self.kept, task.is_some());
         let compared = self.compares();
-        let mut consistency = None;
-        if compared {
-            let questions = QuestionGroups::of(&self.kept);
-            splits::compare(&self.kept, &questions, &mut self.findings);
-            match &task {
-                Some(task) => labels::compare(&self.kept, task, &questions, &mut self.findings),
-                None => consistency = replies::compare(&self.kept, &mut self.findings),
+        let (consistency, suspicions) = match compared {
+            true => self.compare_rows(task.as_ref(), &languages),
+            false => {
+                let measured = |code: &Code| *code != Code::HighLoss || !self.losses.is_empty();
+                self.findings.not_looked_for = AMONG_ROWS.into_iter().filter(measured).collect();
+                (None, Vec::new())
             }
-        }
+        };
+        let places = self.places.unwrap_or_default();
+        let row_scores = row_scores(places, &self.findings.codes, &suspicions, &self.losses);
         let mut findings: Vec<Finding> = self.findings.by_code.into_values().collect();
         for finding in &mut findings {
             let place = |a: &Found, b: &Found| a.place.cmp(&b.place);
@@ -186,13 +299,89 @@ impl QualityCheck {
             });
         }
         findings.sort_by_key(|finding| (finding.code.severity(), finding.code));
+        let codes = &self.findings.codes;
+        let harmful = CodeSet::harmful();
+        let grade = Grade::of(&GradeInput {
+            codes,
+            training: &self.training,
+            shapes: &self.shapes,
+            labels: task.as_ref().map(|task| task.labelled(&self.kept)),
+            findings: &findings,
+            unread: self.unread,
+        });
         QualityReport {
             findings,
             rows: self.rows,
-            harmful_rows: self.findings.harmful.iter().filter(|harmful| **harmful).count(),
+            harmful_rows: codes.iter().filter(|codes| !codes.both(harmful).is_empty()).count(),
+            grade,
             labels: task.map(|task| task.len()),
             style_consistency: consistency,
+            languages: languages.named(),
             compared,
+            not_looked_for: self.findings.not_looked_for,
+            row_scores,
         }
+    }
+
+    /// Adds what shows among the rows, and returns how much alike replies are written and how suspect the training rows
+    /// are, by their numbers.
+    fn compare_rows(
+        &mut self,
+        task: Option<&LabelTask>,
+        languages: &Languages,
+    ) -> (Option<f64>, Vec<(usize, f64)>) {
+        let questions = QuestionGroups::of(&self.kept);
+        splits::compare(&self.kept, &questions, &mut self.findings);
+        let mut consistency = None;
+        let of_labels = match task {
+            Some(task) => Some(labels::compare(&self.kept, task, &questions, &mut self.findings)),
+            None => {
+                consistency = replies::compare(&self.kept, &mut self.findings);
+                None
+            }
+        };
+        languages.compare(&self.kept, &mut self.findings);
+        shift::compare(&self.kept, task.is_some(), languages, &mut self.findings);
+        let of_losses = match self.losses.is_empty() {
+            true => Vec::new(),
+            false => loss::compare(&self.kept, &self.losses, &mut self.findings),
+        };
+        (consistency, of_labels.unwrap_or(of_losses))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_finding_about_files_counts_them_and_makes_no_row_harmful() {
+        let mut findings = Findings::default();
+        let examples = ["a", "b", "c", "d"].map(str::to_owned);
+        findings.add_file(Code::Shift, 1, 0.5, examples.into_iter());
+        findings.add_file(Code::Shift, 2, 0.25, std::iter::empty());
+        let finding = &findings.by_code[&Code::Shift];
+        assert_eq!(finding.count, 2);
+        let found = |file: usize, score: f64| {
+            let place = Place { file, line: 0 };
+            Found { place, other: None, score: Some(score) }
+        };
+        assert_eq!(finding.rows, [found(1, 0.5), found(2, 0.25)]);
+        assert_eq!(finding.examples, ["a", "b", "c"]);
+        assert!(findings.codes.is_empty());
+    }
+
+    #[test]
+    fn rows_alike_have_one_example() {
+        let row = |line: usize| {
+            let place = Place { file: 0, line };
+            (line, Found { place, other: None, score: None })
+        };
+        let mut findings = Findings::default();
+        findings.add_alike(Code::SameOpening, (1..6).map(row), "first");
+        findings.add_alike(Code::SameOpening, (6..8).map(row), "second");
+        let finding = &findings.by_code[&Code::SameOpening];
+        assert_eq!((finding.count, finding.rows.len()), (7, 7));
+        assert_eq!(finding.examples, ["first", "second"]);
     }
 }

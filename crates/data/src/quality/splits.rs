@@ -5,7 +5,9 @@ use std::collections::HashMap;
 use rayon::prelude::*;
 use xxhash_rust::xxh3::xxh3_128;
 
+use super::excerpt::excerpt;
 use super::finding::{Code, Found};
+use super::groups;
 use super::near::{near_duplicates, similarity, wording, Groups, NEAR};
 use super::overlap::GramIndex;
 use super::set::{Findings, Kept};
@@ -16,8 +18,10 @@ const LEAK_WORDS: usize = 8;
 const LEAK_CHARACTERS: usize = 60;
 /// Share of a text's runs of words that stand in the training rows too, from which it is told.
 const OVERLAP: f64 = 0.5;
-/// Members of a group that a row is compared with.
+/// Training rows of a group that a row is compared with, where no near one is known.
 const MOST_COMPARED: usize = 50;
+/// How near texts are said to be at most that differ in nothing but marks, which are no part of the comparison.
+const MOST_NEAR: f64 = 0.999;
 
 /// Rows that ask the same, and questions that are nearly the same.
 pub(super) struct QuestionGroups {
@@ -63,12 +67,13 @@ impl QuestionGroups {
     }
 }
 
-/// Adds what is there twice.
+/// Adds what is there twice, and groups that are in two splits.
 pub(super) fn compare(rows: &[Kept], questions: &QuestionGroups, findings: &mut Findings) {
     duplicates(rows, questions, findings);
     near_duplicate_rows(rows, questions, findings);
     let leaked = leaks(rows, questions, findings);
     overlaps(rows, &leaked, findings);
+    groups::compare(rows, findings);
 }
 
 /// The same question and answer again in one file.
@@ -111,30 +116,11 @@ fn near_duplicate_rows(rows: &[Kept], questions: &QuestionGroups, findings: &mut
 
 /// Rows of other splits whose question is, or nearly is, one of the training rows; returns which they are.
 fn leaks(rows: &[Kept], questions: &QuestionGroups, findings: &mut Findings) -> Vec<bool> {
-    let mut groups: HashMap<usize, Vec<usize>> = HashMap::new();
-    for (question, members) in questions.same.iter().enumerate() {
-        groups.entry(questions.near.group_of(question)).or_default().extend(members);
-    }
     let mut leaked = vec![false; rows.len()];
-    let training = rows.iter().enumerate().filter(|(_, row)| row.is_training());
-    let mut same: HashMap<u128, usize> = HashMap::new();
-    for (at, _) in training {
-        same.entry(questions.wordings[at]).or_insert(at);
+    if rows.iter().all(Kept::is_training) {
+        return leaked;
     }
-    let mut pairs: Vec<(usize, usize, f64)> = groups
-        .par_iter()
-        .flat_map_iter(|(_, members)| {
-            let others = members.iter().filter(|row| !rows[**row].is_training());
-            others.filter_map(|row| {
-                let near = || nearest_training_row(rows, *row, members);
-                let same = same.get(&questions.wordings[*row]).map(|same| (*same, 1.0));
-                let (train, similarity) = same.or_else(near)?;
-                Some((*row, train, similarity))
-            })
-        })
-        .collect();
-    pairs.sort_unstable_by_key(|(row, ..)| *row);
-    for (row, train, similarity) in pairs {
+    for (row, train, similarity) in leaking_pairs(rows, questions) {
         leaked[row] = true;
         let asked = rows[row].asked();
         let long = asked.split_whitespace().count() >= LEAK_WORDS
@@ -149,18 +135,75 @@ fn leaks(rows: &[Kept], questions: &QuestionGroups, findings: &mut Findings) -> 
     leaked
 }
 
-/// The training row of a group that is the nearest to a row of another wording, and how near, below 1; `None` where
-/// none is near.
-fn nearest_training_row(rows: &[Kept], row: usize, members: &[usize]) -> Option<(usize, f64)> {
-    let asked = rows[row].asked();
-    let near = members
+/// Each row of another split that asks what a training row does, in order; that training row, and how near the two are.
+fn leaking_pairs(rows: &[Kept], questions: &QuestionGroups) -> Vec<(usize, usize, f64)> {
+    let mut groups: HashMap<usize, Vec<usize>> = HashMap::new();
+    let mut same: HashMap<u128, usize> = HashMap::new();
+    for (question, members) in questions.same.iter().enumerate() {
+        let group = groups.entry(questions.near.group_of(question)).or_default();
+        for &row in members.iter().filter(|row| rows[**row].is_training()) {
+            same.entry(questions.wordings[row]).or_insert(row);
+            if group.len() < MOST_COMPARED {
+                group.push(row);
+            }
+        }
+    }
+    let joined = joined_training_rows(rows, questions);
+    let pair = |question: usize, row: usize| {
+        let group = groups.get(&questions.near.group_of(question));
+        let same = same.get(&questions.wordings[row]).map(|same| (*same, 1.0));
+        let nearest = same.or_else(|| joined.get(&question).copied());
+        let (train, similarity) = nearest.or_else(|| nearest_training_row(rows, row, group?))?;
+        Some((row, train, similarity))
+    };
+    let pair = &pair;
+    let mut pairs: Vec<(usize, usize, f64)> = questions
+        .same
+        .par_iter()
+        .enumerate()
+        .flat_map_iter(|(question, members)| {
+            let others = members.iter().copied().filter(|row| !rows[*row].is_training());
+            others.filter_map(move |row| pair(question, row))
+        })
+        .collect();
+    pairs.sort_unstable_by_key(|(row, ..)| *row);
+    pairs
+}
+
+/// The nearest training row that an edge joins to each question of another split, and how near, below 1.
+fn joined_training_rows(rows: &[Kept], questions: &QuestionGroups) -> HashMap<usize, (usize, f64)> {
+    let is_training = |row: &&usize| rows[**row].is_training();
+    let trained = |question: usize| questions.same[question].iter().find(is_training).copied();
+    let trained: Vec<Option<usize>> = (0..questions.same.len()).map(trained).collect();
+    let is_asked_elsewhere: Vec<bool> = questions
+        .same
         .iter()
-        .copied()
-        .filter(|member| rows[*member].is_training())
-        .take(MOST_COMPARED)
-        .map(|member| (member, similarity(asked, rows[member].asked())))
+        .map(|members| members.iter().any(|row| !rows[*row].is_training()))
+        .collect();
+    let mut joined: HashMap<usize, (usize, f64)> = HashMap::new();
+    for edge in questions.near.edges() {
+        for (question, other) in [(edge.first, edge.second), (edge.second, edge.first)] {
+            let Some(row) = trained[other].filter(|_| is_asked_elsewhere[question]) else {
+                continue;
+            };
+            let near = edge.similarity.min(MOST_NEAR);
+            let nearest = joined.entry(question).or_insert((row, near));
+            if near > nearest.1 {
+                *nearest = (row, near);
+            }
+        }
+    }
+    joined
+}
+
+/// The training row that is the nearest to a row of another wording, and how near, below 1; `None` where none is near.
+fn nearest_training_row(rows: &[Kept], row: usize, training: &[usize]) -> Option<(usize, f64)> {
+    let asked = rows[row].asked();
+    let near = training
+        .iter()
+        .map(|row| (*row, similarity(asked, rows[*row].asked())))
         .filter(|(_, similarity)| *similarity >= NEAR);
-    near.max_by(|a, b| a.1.total_cmp(&b.1)).map(|(member, near)| (member, near.min(0.999)))
+    near.max_by(|a, b| a.1.total_cmp(&b.1)).map(|(row, near)| (row, near.min(MOST_NEAR)))
 }
 
 /// Rows of other splits of which most stands in the training rows.
@@ -183,9 +226,9 @@ fn overlaps(rows: &[Kept], leaked: &[bool], findings: &mut Findings) {
                 .then(|| (row, overlap.row, overlap.share, text[overlap.excerpt].to_owned()))
         })
         .collect();
-    for (row, other, share, excerpt) in shared {
+    for (row, other, share, text) in shared {
         let found =
             Found { place: row.place, other: Some(training[other].place), score: Some(share) };
-        findings.add(Code::Overlap, row.number, found, || super::inspect::excerpt(&excerpt));
+        findings.add(Code::Overlap, row.number, found, || excerpt(&text));
     }
 }

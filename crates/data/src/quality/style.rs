@@ -351,7 +351,7 @@ fn has_silent_ending(word: &[u8]) -> bool {
 }
 
 /// The quantile of sorted values, between two of them where it falls there; 0 without any.
-fn quantile(sorted: &[f64], share: f64) -> f64 {
+pub(super) fn quantile(sorted: &[f64], share: f64) -> f64 {
     let place = share * sorted.len().saturating_sub(1) as f64;
     let value = |at: f64| sorted.get(at as usize).copied().unwrap_or_default();
     let below = value(place.floor());

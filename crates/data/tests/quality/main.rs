@@ -3,13 +3,14 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod planted;
+mod planted_sets;
 mod set;
 
 use std::ops::ControlFlow;
 use std::path::Path;
 
 use serde_json::Value;
-use tunewise_data::quality::{Inspected, Place, QualityCheck, QualityReport};
+use tunewise_data::quality::{group_of, Inspected, Place, QualityCheck, QualityReport};
 use tunewise_data::{DataError, ReadOptions, RowReader};
 
 /// The report on some files of rows, the training split first.
@@ -29,7 +30,7 @@ fn add_file(check: &mut QualityCheck, file: usize, path: &Path) {
     let mut reader = RowReader::open(path, &options).unwrap();
     reader
         .for_each(
-            |row| Inspected::of(&row.example, file),
+            |row| Inspected::of(&row.example, file).in_group(group_of(&row.raw, None)),
             |row| {
                 match row {
                     Ok(row) => check.add(row),

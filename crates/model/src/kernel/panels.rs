@@ -33,14 +33,7 @@ impl Panels {
     pub fn f32(steps: usize, columns: usize, number: impl Fn(usize, usize) -> f32 + Sync) -> Self {
         let nr = TileKernel::current().nr;
         let mut numbers = vec![0.0; columns.div_ceil(nr) * nr * steps];
-        numbers.par_chunks_mut((nr * steps).max(1)).enumerate().for_each(|(panel, numbers)| {
-            let first = panel * nr;
-            for (step, numbers) in numbers.chunks_mut(nr).enumerate() {
-                for (column, out) in (first..columns).zip(numbers) {
-                    *out = number(step, column);
-                }
-            }
-        });
+        write_f32(&mut numbers, (steps, columns, nr), number);
         Self { steps, columns, nr, numbers: Numbers::F32(numbers) }
     }
 
@@ -53,17 +46,19 @@ impl Panels {
         let nr = TileKernel::current().nr;
         let pairs = steps.div_ceil(2);
         let mut numbers = vec![0u32; columns.div_ceil(nr) * nr * pairs];
-        numbers.par_chunks_mut((nr * pairs).max(1)).enumerate().for_each(|(panel, numbers)| {
-            let first = panel * nr;
-            for (pair, numbers) in numbers.chunks_mut(nr).enumerate() {
-                for (column, out) in (first..columns).zip(numbers) {
-                    let bits = |step| u32::from(number(step, column).to_bits());
-                    let odd = if 2 * pair + 1 < steps { bits(2 * pair + 1) } else { 0 };
-                    *out = bits(2 * pair) | odd << 16;
-                }
-            }
-        });
+        write_bf16(&mut numbers, (steps, columns, nr), number);
         Self { steps, columns, nr, numbers: Numbers::Bf16(numbers) }
+    }
+
+    /// Replaces every number, rounded to the number format; `number(step, column)` tells each.
+    pub fn fill(&mut self, number: impl Fn(usize, usize) -> f32 + Sync) {
+        let shape = (self.steps, self.columns, self.nr);
+        match &mut self.numbers {
+            Numbers::F32(numbers) => write_f32(numbers, shape, number),
+            Numbers::Bf16(numbers) => {
+                write_bf16(numbers, shape, |step, column| bf16::from_f32(number(step, column)));
+            }
+        }
     }
 
     /// The transposed matrix in the same number format.
@@ -118,6 +113,41 @@ impl Panels {
             }
         }
     }
+}
+
+/// Writes f32 panels of a shape: steps, columns, columns of a panel.
+fn write_f32(
+    numbers: &mut [f32],
+    (steps, columns, nr): (usize, usize, usize),
+    number: impl Fn(usize, usize) -> f32 + Sync,
+) {
+    numbers.par_chunks_mut((nr * steps).max(1)).enumerate().for_each(|(panel, numbers)| {
+        let first = panel * nr;
+        for (step, numbers) in numbers.chunks_mut(nr).enumerate() {
+            for (column, out) in (first..columns).zip(numbers) {
+                *out = number(step, column);
+            }
+        }
+    });
+}
+
+/// As [`write_f32`], two steps in each number.
+fn write_bf16(
+    numbers: &mut [u32],
+    (steps, columns, nr): (usize, usize, usize),
+    number: impl Fn(usize, usize) -> bf16 + Sync,
+) {
+    let pairs = steps.div_ceil(2);
+    numbers.par_chunks_mut((nr * pairs).max(1)).enumerate().for_each(|(panel, numbers)| {
+        let first = panel * nr;
+        for (pair, numbers) in numbers.chunks_mut(nr).enumerate() {
+            for (column, out) in (first..columns).zip(numbers) {
+                let bits = |step| u32::from(number(step, column).to_bits());
+                let odd = if 2 * pair + 1 < steps { bits(2 * pair + 1) } else { 0 };
+                *out = bits(2 * pair) | odd << 16;
+            }
+        }
+    });
 }
 
 /// The number of a step in a pair.

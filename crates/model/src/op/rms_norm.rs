@@ -9,6 +9,8 @@ use crate::kernel::instructions::{multiply_add, vectorized};
 
 /// Rows that a thread takes at a time.
 const ROWS: usize = 16;
+/// Columns of the weight's gradient that a thread sums at a time.
+const COLUMNS: usize = 64;
 
 /// Writes `weight · x / √(mean(x²) + eps)` and the factor of each row.
 ///
@@ -51,7 +53,21 @@ pub fn again(x: &[f32], weight: &[f32], inverse: &[f32], normed: &mut [f32]) {
         .for_each(|((normed, x), inverse)| scale_rows(x, weight, inverse, normed));
 }
 
-/// Adds the gradient of the input to `d_x`; the weight is frozen and gets none.
+/// Adds the gradient of the weight to `d_weight`: each column's sum over the rows in their order, whatever the threads.
+///
+/// Shapes: `x` and `d_normed` (T, D), `inverse` (T), `d_weight` (D).
+pub fn weight_backward(x: &[f32], inverse: &[f32], d_normed: &[f32], d_weight: &mut [f32]) {
+    let width = d_weight.len();
+    d_weight.par_chunks_mut(COLUMNS).enumerate().for_each(|(block, d_weight)| {
+        let rows = x.chunks(width).zip(d_normed.chunks(width)).zip(inverse);
+        for ((x, d_normed), inverse) in rows {
+            let (first, count) = (block * COLUMNS, d_weight.len());
+            add_scaled(&x[first..][..count], &d_normed[first..][..count], *inverse, d_weight);
+        }
+    });
+}
+
+/// Adds the gradient of the input to `d_x`; that of the weight is [`weight_backward`]'s.
 ///
 /// Shapes: `x`, `d_normed` and `d_x` (T, D), `weight` (D), `inverse` (T).
 pub fn backward(x: &[f32], weight: &[f32], inverse: &[f32], d_normed: &[f32], d_x: &mut [f32]) {
@@ -66,6 +82,14 @@ vectorized! {
     fn add(x: &mut [f32], branch: &[f32]) -> () {
         for (x, branch) in x.iter_mut().zip(branch) {
             *x += branch;
+        }
+    }
+}
+
+vectorized! {
+    fn add_scaled(x: &[f32], d_normed: &[f32], inverse: f32, d_weight: &mut [f32]) -> () {
+        for ((x, d_normed), d_weight) in x.iter().zip(d_normed).zip(d_weight) {
+            *d_weight += x * inverse * d_normed;
         }
     }
 }
@@ -131,7 +155,7 @@ pub(crate) mod plain {
         x.broadcast_mul(&inverse_rms(x, eps)?)?.broadcast_mul(weight)
     }
 
-    /// The gradient of the input; the weight is frozen and gets none.
+    /// The gradient of the input.
     ///
     /// Shapes: `x` and `grad` (T, D), `weight` (D); (T, D) out.
     pub fn backward(x: &Tensor, weight: &Tensor, eps: f64, grad: &Tensor) -> Result<Tensor> {
@@ -141,6 +165,13 @@ pub(crate) mod plain {
         scaled.broadcast_mul(&inverse)?.sub(&x.broadcast_mul(&along)?)
     }
 
+    /// The gradient of the weight.
+    ///
+    /// Shapes: `x` and `grad` (T, D); (D) out.
+    pub fn weight_backward(x: &Tensor, eps: f64, grad: &Tensor) -> Result<Tensor> {
+        x.broadcast_mul(&inverse_rms(x, eps)?)?.mul(grad)?.sum(0)
+    }
+
     fn inverse_rms(x: &Tensor, eps: f64) -> Result<Tensor> {
         (x.sqr()?.mean_keepdim(D::Minus1)? + eps)?.sqrt()?.recip()
     }
@@ -148,7 +179,7 @@ pub(crate) mod plain {
 
 #[cfg(test)]
 mod tests {
-    use super::plain::{backward, forward};
+    use super::plain::{backward, forward, weight_backward};
     use crate::op::finite_difference::{assert_near, numbers, tensor};
     use crate::op::finite_difference::{gradient, relative_distance, sample};
 
@@ -158,6 +189,14 @@ mod tests {
         let expected = gradient(&x, &grad, |x| forward(x, &weight, 1e-5).unwrap());
         // Central differences in f64 are good to about 1e-9 here.
         assert!(relative_distance(&backward(&x, &weight, 1e-5, &grad).unwrap(), &expected) < 1e-7);
+    }
+
+    #[test]
+    fn the_weights_gradient_is_the_slope_of_forward() {
+        let (x, weight, grad) = (sample(&[3, 8], 1), sample(&[8], 2), sample(&[3, 8], 3));
+        let expected = gradient(&weight, &grad, |weight| forward(&x, weight, 1e-5).unwrap());
+        let found = weight_backward(&x, 1e-5, &grad).unwrap();
+        assert!(relative_distance(&found, &expected) < 1e-7);
     }
 
     #[test]
@@ -194,5 +233,9 @@ mod tests {
         let d_normed_t = tensor(&d_normed, &[rows, width]);
         let expected = backward(&total_t, &weight_t, 1e-5, &d_normed_t).unwrap();
         assert_near(&d_x, &(expected + tensor(&branch, &[rows, width])).unwrap(), 1e-6);
+        let mut d_weight = weight.clone();
+        super::weight_backward(&x, &inverse, &d_normed, &mut d_weight);
+        let expected = weight_backward(&total_t, 1e-5, &d_normed_t).unwrap();
+        assert_near(&d_weight, &(expected + &weight_t).unwrap(), 1e-5);
     }
 }

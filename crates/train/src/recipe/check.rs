@@ -5,7 +5,9 @@ use std::fmt::Display;
 
 use serde_json::Value;
 
-use super::{ComputeDevice, InitLoraWeights, ModuleNames, Recipe, ScheduleName, TargetModules};
+use super::{
+    ComputeDevice, FinetuneType, InitLoraWeights, ModuleNames, Recipe, ScheduleName, TargetModules,
+};
 use crate::error::{Result, TrainError};
 
 /// Most rows of an optimizer step: far beyond any data set, and far from overflowing a count.
@@ -13,8 +15,24 @@ pub(super) const MOST_STEP_ROWS: usize = 1 << 31;
 /// Highest rank: as wide as the widest layers of common models, where a low rank has long lost its point.
 pub(super) const MOST_RANK: usize = 16_384;
 
+/// Keys that say something of an adapter alone.
+const OF_ADAPTERS: [&str; 10] = [
+    "r",
+    "lora_alpha",
+    "lora_dropout",
+    "target_modules",
+    "exclude_modules",
+    "layers_to_transform",
+    "rank_pattern",
+    "alpha_pattern",
+    "use_rslora",
+    "init_lora_weights",
+];
+
 /// Keys whose change would make a resumed run another run than the one that was interrupted.
-const MATHEMATICS: [&str; 38] = [
+const MATHEMATICS: [&str; 40] = [
+    "finetune_type",
+    "from_scratch",
     "train_on",
     "max_length",
     "excess_length_strategy",
@@ -62,6 +80,7 @@ impl Recipe {
     /// On the first value that is not.
     pub fn validate(&self) -> Result<()> {
         self.check_built()?;
+        self.check_full()?;
         self.check_adapter()?;
         self.check_optimizer()?;
         self.check_run()
@@ -98,6 +117,12 @@ impl Recipe {
             if self.tokens_per_batch.is_some() && self.is_explicit(key) {
                 notes.push(format!("`tokens_per_batch` goes before `{key}`, which has no effect"));
             }
+        }
+        let of_adapters = OF_ADAPTERS.iter().filter(|key| self.is_explicit(key));
+        if self.finetune_type == FinetuneType::Full {
+            notes.extend(of_adapters.map(|key| {
+                format!("`finetune_type: full` trains no adapter, so that `{key}` has no effect")
+            }));
         }
         if self.init_adapter.is_some() && self.is_explicit("init_lora_weights") {
             notes.push(
@@ -153,6 +178,15 @@ impl Recipe {
             "at most {most} with {rows} rows in a micro-batch, so that a step has at most {MOST_STEP_ROWS} rows"
         );
         require(accumulation <= most, "gradient_accumulation_steps", &expected, accumulation)
+    }
+
+    fn check_full(&self) -> Result<()> {
+        let full = self.finetune_type == FinetuneType::Full;
+        let init = self.init_adapter.as_deref();
+        let expected = "`null` with `finetune_type: full`, which trains no adapter";
+        require(!full || init.is_none(), "init_adapter", expected, init.unwrap_or_default())?;
+        let expected = "`false`, or `finetune_type: full` beside it";
+        require(full || !self.from_scratch, "from_scratch", expected, self.from_scratch)
     }
 
     fn check_adapter(&self) -> Result<()> {
@@ -270,6 +304,8 @@ mod tests {
             ("layers_to_transform: [1]\ntarget_modules: '.*q_proj'", "`layers_to_transform` is [1], expected `null` beside a regular expression as `target_modules`, which names blocks itself"),
             ("per_device_train_batch_size: 4294967296\ngradient_accumulation_steps: 4294967296", "`per_device_train_batch_size` is 4294967296, expected at most 2147483648"),
             ("per_device_train_batch_size: 1024\ngradient_accumulation_steps: 4294967296", "`gradient_accumulation_steps` is 4294967296, expected at most 2097152 with 1024 rows in a micro-batch, so that a step has at most 2147483648 rows"),
+            ("from_scratch: true", "`from_scratch` is true, expected `false`, or `finetune_type: full` beside it"),
+            ("finetune_type: full\ninit_adapter: a", "`init_adapter` is a, expected `null` with `finetune_type: full`, which trains no adapter"),
             ("num_train_epochs: -1", "`num_train_epochs` is -1, expected a number above 0"),
         ] {
             assert_eq!(refused(text), expected);
@@ -328,6 +364,15 @@ mod tests {
             Recipe::from_yaml("lr_scheduler_type: constant\nwarmup_ratio: 0.03", "r").unwrap();
         recipe.validate().unwrap();
         assert_eq!(recipe.notes().len(), 1);
+    }
+
+    #[test]
+    fn keys_of_adapters_have_no_effect_on_whole_models_and_that_is_said() {
+        let recipe = Recipe::from_yaml("finetune_type: full\nr: 4\nlora_alpha: 8", "r").unwrap();
+        recipe.validate().unwrap();
+        let notes = recipe.notes();
+        assert_eq!(notes.len(), 2);
+        assert_eq!(notes[0], "`finetune_type: full` trains no adapter, so that `r` has no effect");
     }
 
     #[test]

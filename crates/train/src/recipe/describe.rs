@@ -208,6 +208,7 @@ mod tests {
         let switches: Vec<String> =
             Recipe::keys().into_iter().filter(|key| key.is_switch).map(|key| key.name).collect();
         let expected = [
+            "from_scratch",
             "packing",
             "shuffle",
             "use_rslora",

@@ -12,9 +12,8 @@ use crate::error::{Result, TrainError};
 use crate::nearest::nearest;
 
 /// Keys that other tools have and this version does not, with what serves instead.
-const NOT_BUILT: [(&str, &str); 33] = [
-    ("finetune_type", "every run trains LoRA; drop the key"),
-    ("peft_type", "every run trains LoRA; drop the key"),
+const NOT_BUILT: [(&str, &str); 32] = [
+    ("peft_type", "adapters are LoRA; drop the key"),
     ("bias", "biases stay frozen; drop the key"),
     ("modules_to_save", "name linear layers in `target_modules`"),
     ("trainable_token_indices", ""),

@@ -141,9 +141,9 @@ mod tests {
 
     #[test]
     fn a_key_of_other_tools_is_recognised() {
-        let (message, hint) = refused("r: 4\n\nfinetune_type: full\n");
-        assert_eq!(message, "`r.yaml:3`: `finetune_type` is recognised but not built yet");
-        assert_eq!(hint.unwrap(), "every run trains LoRA; drop the key");
+        let (message, hint) = refused("r: 4\n\noptim: sgd\n");
+        assert_eq!(message, "`r.yaml:3`: `optim` is recognised but not built yet");
+        assert_eq!(hint.unwrap(), "every run uses AdamW; drop the key");
     }
 
     #[test]

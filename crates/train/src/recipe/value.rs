@@ -44,6 +44,16 @@ impl DataFormat {
     }
 }
 
+/// What a run trains.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum FinetuneType {
+    /// An adapter.
+    Lora,
+    /// Every weight of the model.
+    Full,
+}
+
 /// What a bad row does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]

@@ -29,7 +29,7 @@ impl Trainer<'_, '_> {
         let rows: Vec<TokenExample> = rows.collect::<std::result::Result<_, _>>()?;
         let rows: Vec<&TokenExample> = rows.iter().collect();
         let (decoder, batch_rows) = (self.material.decoder, self.settings.eval_batch_rows);
-        let sums = step::evaluation(decoder, &self.adapter, &rows, batch_rows, self.interrupt)?;
+        let sums = step::evaluation(decoder, &self.trainee, &rows, batch_rows, self.interrupt)?;
         let Some(sums) = sums else { return Ok(false) };
         let step = self.state.global_step;
         let file = self.material.provenance.valid_data.as_ref();

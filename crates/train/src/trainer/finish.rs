@@ -1,8 +1,6 @@
-//! The end of a run: the check that it trained, the adapter, the card, the summary.
+//! The end of a run: the check that it trained, the result, the card, the summary.
 
 use std::path::PathBuf;
-
-use tunewise_model::Adapter;
 
 use super::{Material, Outcome, Trainer};
 use crate::checkpoint;
@@ -11,20 +9,21 @@ use crate::model_card;
 use crate::record::Event;
 use crate::summary::{peak_memory_bytes, TrainSummary};
 use crate::trained;
+use crate::trainee::Trainee;
 
 impl Trainer<'_, '_> {
-    /// Chooses the adapter, checks that it trained, and writes it with its card.
+    /// Chooses the result, checks that it trained, and writes it with its card.
     pub(super) fn finish(&mut self) -> Result<Outcome> {
         let step = self.state.global_step;
         let best = self.state.best_global_step.filter(|_| self.settings.load_best).unwrap_or(step);
-        let earlier = if best == step { None } else { Some(self.earlier_adapter(best)?) };
-        let (adapter, steps) = match &earlier {
-            Some((adapter, steps)) => (adapter, *steps),
-            None => (&self.adapter, self.state.effective_steps),
+        let earlier = if best == step { None } else { Some(self.earlier(best)?) };
+        let (trainee, steps) = match &earlier {
+            Some((trainee, steps)) => (trainee, *steps),
+            None => (&self.trainee, self.state.effective_steps),
         };
-        self.check_trained(adapter, best, steps)?;
+        self.check_trained(trainee, best, steps)?;
         let output = &self.settings.output_dir;
-        adapter.save(output)?;
+        trainee.save_result(output)?;
         let notices = self.closing_notices(best, steps);
         notices.iter().for_each(|notice| (self.observer)(Event::Notice(notice)));
         let summary = self.summary();
@@ -32,39 +31,39 @@ impl Trainer<'_, '_> {
         Ok(Outcome::Finished(summary))
     }
 
-    /// The adapter of an earlier step, and how many steps up to there had a learning rate above zero.
-    fn earlier_adapter(&self, step: usize) -> Result<(Adapter, usize)> {
+    /// What an earlier step had made, and how many steps up to there had a learning rate above zero.
+    fn earlier(&self, step: usize) -> Result<(Trainee, usize)> {
         let dir = self.best_checkpoint(step)?;
         let state = checkpoint::read_state(&dir)?;
-        Ok((Adapter::load(self.material.decoder, &dir)?, state.effective_steps))
+        Ok((self.trainee.load_state(self.material.decoder, &dir)?, state.effective_steps))
     }
 
-    /// Nothing, where `steps` steps with a learning rate above zero made the adapter of `step` what it is.
-    fn check_trained(&self, adapter: &Adapter, step: usize, steps: usize) -> Result<()> {
+    /// Nothing, where `steps` steps with a learning rate above zero made the tensors of `step` what they are.
+    fn check_trained(&self, trainee: &Trainee, step: usize, steps: usize) -> Result<()> {
         if steps == 0 {
             return match self.state.effective_steps {
                 0 => Ok(()),
                 _ => Err(TrainError::BestDidNotTrain { step }),
             };
         }
-        let Material { decoder, adapter: start, train, .. } = self.material;
-        trained::check_moved(start, adapter, steps)?;
-        trained::check_logits(decoder, start, adapter, train, steps)
+        let Material { decoder, trainee: start, train, .. } = self.material;
+        trained::check_moved(start, trainee, steps)?;
+        trained::check_logits(decoder, [start, trainee], train, steps)
     }
 
     fn closing_notices(&self, chosen: usize, steps: usize) -> Vec<String> {
-        let mut notices = Vec::new();
+        let (mut notices, noun) = (Vec::new(), self.trainee.noun());
         if steps == 0 {
-            notices.push("the learning rate was 0 at every step: the adapter is unchanged".into());
+            notices.push(format!("the learning rate was 0 at every step: the {noun} is unchanged"));
         }
         let step = self.state.global_step;
         if chosen != step {
             notices
-                .push(format!("the adapter is that of step {chosen}, the best on the valid split"));
+                .push(format!("the {noun} is that of step {chosen}, the best on the valid split"));
         } else if let Some(best) = self.state.best_global_step.filter(|best| *best != step) {
             if let Ok(place) = self.best_checkpoint(best) {
                 notices.push(format!(
-                    "the adapter is that of step {step}, the last; the best on the valid split is in `{}`, and \
+                    "the {noun} is that of step {step}, the last; the best on the valid split is in `{}`, and \
                      `load_best_model_at_end: true` makes it the result",
                     place.display()
                 ));

@@ -10,3 +10,4 @@ mod recipe_run;
 mod resume;
 mod step_equality;
 mod tiny;
+mod whole_model;

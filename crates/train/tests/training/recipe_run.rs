@@ -5,14 +5,17 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde_json::{json, Value};
 use tempfile::TempDir;
-use tunewise_train::{base_fingerprint, run, Event, Outcome, Recipe, TrainError, TrainSummary};
+use tunewise_train::{
+    base_fingerprint, run, Event, FaultyRows, Outcome, Recipe, TrainError, TrainSummary,
+};
 
 use super::tiny::{adapter_bytes, metrics, write_model, VOCABULARY};
 
 /// A folder with a model, a tokenizer of whole words, and rows.
-struct Workplace {
-    dir: TempDir,
-    notices: Vec<String>,
+pub struct Workplace {
+    pub dir: TempDir,
+    faulty: FaultyRows,
+    pub notices: Vec<String>,
 }
 
 fn sentence(seed: usize) -> String {
@@ -42,7 +45,7 @@ fn write_tokenizer(dir: &Path) {
 }
 
 impl Workplace {
-    fn new() -> Self {
+    pub fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
         let (model, data) = (dir.path().join("model"), dir.path().join("data"));
         std::fs::create_dir(&model).unwrap();
@@ -54,10 +57,10 @@ impl Workplace {
         };
         std::fs::write(data.join("train.jsonl"), lines(0..10)).unwrap();
         std::fs::write(data.join("valid.jsonl"), lines(20..24)).unwrap();
-        Self { dir, notices: Vec::new() }
+        Self { dir, faulty: FaultyRows::Refuse, notices: Vec::new() }
     }
 
-    fn path(&self, name: &str) -> String {
+    pub fn path(&self, name: &str) -> String {
         self.dir.path().join(name).display().to_string()
     }
 
@@ -71,18 +74,18 @@ impl Workplace {
         recipe
     }
 
-    fn run(&mut self, more: &[(&str, &str)]) -> Result<Outcome, TrainError> {
+    pub fn run(&mut self, more: &[(&str, &str)]) -> Result<Outcome, TrainError> {
         self.run_until(None, more)
     }
 
-    fn run_until(
+    pub fn run_until(
         &mut self,
         last: Option<usize>,
         more: &[(&str, &str)],
     ) -> Result<Outcome, TrainError> {
         let interrupt = AtomicBool::new(false);
         let recipe = self.recipe(more);
-        run(&recipe, &interrupt, &mut |event| match event {
+        run(&recipe, self.faulty, &interrupt, &mut |event| match event {
             Event::Notice(text) => self.notices.push(text.to_owned()),
             Event::Step { record, .. } if Some(record.step) == last => {
                 interrupt.store(true, Ordering::Relaxed)
@@ -91,7 +94,7 @@ impl Workplace {
         })
     }
 
-    fn finish(&mut self, more: &[(&str, &str)]) -> TrainSummary {
+    pub fn finish(&mut self, more: &[(&str, &str)]) -> TrainSummary {
         match self.run(more).unwrap() {
             Outcome::Finished(summary) => summary,
             other => panic!("{other:?}"),
@@ -186,10 +189,10 @@ fn what_a_run_lacks_is_named_before_it_starts() {
         "{message}"
     );
     assert!(!place.dir.path().join("out").exists());
-    let error =
-        run(&Recipe::default(), &AtomicBool::new(false), &mut |_| {}).unwrap_err().to_string();
+    let nothing = Recipe::default();
+    let error = run(&nothing, FaultyRows::Refuse, &AtomicBool::new(false), &mut |_| {});
     assert_eq!(
-        error,
+        error.unwrap_err().to_string(),
         "`--model` (recipe key `model_name_or_path`) is not set, expected a model folder"
     );
 }
@@ -240,6 +243,42 @@ fn a_valid_split_whose_rows_were_all_dropped_is_said() {
         card.contains("Every row of the validation split was longer than `max_length`"),
         "{card}"
     );
+}
+
+#[test]
+fn rows_with_an_error_are_refused_unless_the_caller_trains_on_them_anyway() {
+    let mut place = Workplace::new();
+    let long = |seed: usize| json!({ "text": sentence(seed) + " w3 w4 w5" }).to_string() + "\n";
+    let write =
+        |name: &str, text: String| std::fs::write(place.dir.path().join(name), text).unwrap();
+    write("data/train.jsonl", (0..10).map(long).collect());
+    write("data/valid.jsonl", long(20) + &long(4));
+    let error = place.run(&[]).unwrap_err();
+    let data = place.path("data");
+    let told = format!(
+        "1 row `leak` (questions of the training rows in another split) at `{data}/valid.jsonl:2`"
+    );
+    let refused = format!("the rows have 1 finding of severity error, expected none: {told}");
+    assert_eq!(error.to_string(), refused);
+    assert!(!place.dir.path().join("out").exists());
+    assert!(!place.notices.iter().any(|note| note.contains("rows read")), "{:?}", place.notices);
+
+    place.faulty = FaultyRows::TrainAnyway;
+    place.finish(&[("max_steps", "1")]);
+    let going_on = format!(
+        "the rows have 1 finding of severity error: {told}; a run without `--force` stops at them; `tunewise check \
+         --data {data}` tells more"
+    );
+    assert_eq!(place.notices.iter().filter(|note| **note == going_on).count(), 1);
+    let record = std::fs::read(place.dir.path().join("out/tunewise.json")).unwrap();
+    let record: Value = serde_json::from_slice(&record).unwrap();
+    let origin = &record["provenance"];
+    assert_eq!((&origin["rows_checked"], &origin["rows_compared"]), (&json!(12), &json!(true)));
+    let found = json!({ "code": "leak", "severity": "error", "count": 1, "share": 1.0 / 12.0 });
+    assert_eq!(origin["findings"][0], found);
+    let card = std::fs::read_to_string(place.dir.path().join("out/README.md")).unwrap();
+    assert!(card.contains("| `leak` | error | 1 | 8.3 % |"), "{card}");
+    assert!(card.contains("this one was forced to use these rows"), "{card}");
 }
 
 #[test]
@@ -301,7 +340,8 @@ fn a_published_model_trains_on_published_rows() {
         recipe.set(key, &value).unwrap();
     }
     let mut losses = Vec::new();
-    let outcome = run(&recipe, &AtomicBool::new(false), &mut |event| {
+    let interrupt = AtomicBool::new(false);
+    let outcome = run(&recipe, FaultyRows::Refuse, &interrupt, &mut |event| {
         if let Event::Step { record, .. } = event {
             losses.push(record.loss);
         }

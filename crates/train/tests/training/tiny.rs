@@ -153,7 +153,7 @@ impl<'a> Run<'a> {
         let [rows, valid] = [self.train, self.valid].map(|rows| TokenRows::of(rows).unwrap());
         let material = Material {
             decoder: self.decoder,
-            adapter: self.adapter.clone(),
+            trainee: self.adapter.clone().into(),
             train: &rows,
             valid: Some(&valid),
             provenance: &self.provenance,

@@ -1,7 +1,10 @@
-//! Rows that fail: the first of them, and how many there are.
+//! Rows that fail: the first of them, how many there are, and the findings that they are.
 
 use serde_json::{json, Value};
-use tunewise_data::BadRow;
+use tunewise_data::quality::Code;
+use tunewise_data::{BadRow, DataError, RenderProblem};
+
+use crate::number::{counted, grouped};
 
 /// Rows that are kept to be told; further ones are counted, so that a file of nothing else fits in memory.
 const MOST_KEPT: usize = 1000;
@@ -68,8 +71,43 @@ impl Faults {
     }
 }
 
+/// The row that an error tells of; `None` where it is about more than a row.
+pub fn bad_row(error: &DataError) -> Option<BadRow> {
+    let (line, message) = match error {
+        DataError::Row { line, problem, .. } => (*line, problem.to_string()),
+        DataError::Render { line, problem, .. } => (*line, problem.to_string()),
+        _ => return None,
+    };
+    Some(BadRow { line, message, hint: error.hint().unwrap_or_default() })
+}
+
+/// The finding that a failure to tokenize a row is, with what it looks like.
+pub fn note(error: &DataError) -> (Code, String) {
+    let DataError::Render { problem, .. } = error else {
+        return (Code::Unrenderable, error.to_string());
+    };
+    match &**problem {
+        RenderProblem::TooLong { tokens, max_length } => {
+            (Code::OverLength, beyond(*tokens, *max_length))
+        }
+        RenderProblem::FarTooLong { bytes, max_length } => {
+            let limit = counted(*max_length, "token");
+            (Code::OverLength, format!("{} bytes of text, the limit is {limit}", grouped(*bytes)))
+        }
+        RenderProblem::NothingSupervised(why) => (Code::NothingSupervised, why.to_string()),
+        other => (Code::Unrenderable, other.to_string()),
+    }
+}
+
+/// How long a row beyond the limit is.
+pub fn beyond(tokens: usize, max_length: usize) -> String {
+    format!("{}, the limit is {}", counted(tokens, "token"), grouped(max_length))
+}
+
 #[cfg(test)]
 mod tests {
+    use tunewise_data::NothingSupervised;
+
     use super::*;
 
     #[test]
@@ -82,5 +120,39 @@ mod tests {
         assert_eq!((faults.count(), faults.first().len()), (MOST_KEPT + 5, MOST_KEPT));
         assert_eq!(faults.first().last().map(|row| row.line), Some(MOST_KEPT));
         assert!(faults.has(FaultKind::TooLong) && !faults.has(FaultKind::Unreadable));
+    }
+
+    #[test]
+    fn a_failure_to_tokenize_is_a_finding() {
+        let note = |problem: RenderProblem| {
+            let problem = Box::new(problem);
+            note(&DataError::Render { path: None, line: 1, problem })
+        };
+        let why = NothingSupervised::Truncated { first: 511, max_length: 256 };
+        let message = "Roles must alternate.".to_owned();
+        for (problem, code, example) in [
+            (
+                RenderProblem::TooLong { tokens: 1204, max_length: 512 },
+                Code::OverLength,
+                "1,204 tokens, the limit is 512",
+            ),
+            (
+                RenderProblem::FarTooLong { bytes: 5_000_000, max_length: 2048 },
+                Code::OverLength,
+                "5,000,000 bytes of text, the limit is 2,048 tokens",
+            ),
+            (
+                RenderProblem::NothingSupervised(why),
+                Code::NothingSupervised,
+                "the first supervised token is number 512, cut off by `max_length` 256",
+            ),
+            (
+                RenderProblem::Rejected { message },
+                Code::Unrenderable,
+                "the chat template rejects the row: Roles must alternate.",
+            ),
+        ] {
+            assert_eq!(note(problem), (code, example.to_owned()));
+        }
     }
 }

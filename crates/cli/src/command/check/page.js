@@ -4,15 +4,12 @@
   /* Lines of the table that are added at once. */
   const STEP = 100;
   const RANKS = { error: 0, warning: 1, note: 2 };
-  /* Characters that leave no mark; joiners only beside ASCII, since other scripts need them. */
-  const UNSEEN = new RegExp(
-    "[\\u0000-\\u0008\\u000b\\u000c\\u000e-\\u001f\\u007f-\\u009f\\u00ad\\u200b\\u200e\\u200f" +
-      "\\u202a-\\u202e\\u2060-\\u2069\\ufeff]|(?<=[\\u0000-\\u007f])[\\u200c\\u200d]|[\\u200c\\u200d](?=[\\u0000-\\u007f])",
-    "gu",
-  );
-  /* A word, or a single sign, with the blanks before it. */
+  /* Characters that leave no mark, as the reports know them, but for line breaks and tabs. */
+  const UNSEEN =
+    /[\u0000-\u0008\u000e-\u001f\u007f-\u0084\u0086-\u009f\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]/gu;
+  /* A word, or a single sign, with the blanks before it; blanks at the end stand alone. */
   const WORDS =
-    /\s*(?:[\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}]|[\p{L}\p{N}\p{M}\p{Cf}_'’]+|\S)/gu;
+    /\s*(?:[\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}]|[\p{L}\p{N}\p{M}\p{Cf}_'’]+|\S)|\s+$/gu;
   /* What a column is sorted by. */
   const KEYS = {
     severity: (row) => RANKS[row.finding.severity],
@@ -43,8 +40,14 @@
     return [place(text), text.question, text.answer, text.problem].join("\n");
   }
 
+  /* Where a row stands; a whole file has no line. */
   function place(text) {
-    return `${data.files[text.file]}:${text.line}`;
+    const file = data.files[text.file];
+    return isFile(text) ? file : `${file}:${text.line}`;
+  }
+
+  function isFile(text) {
+    return text.line === 0;
   }
 
   /* An element of a class; what it holds is other elements, and strings that stay text. */
@@ -152,14 +155,19 @@
     return made;
   }
 
-  /* The button that opens a row, and the row that it is about. */
+  /* The button that opens a row, and the row that it is about; a whole file has no text to open. */
   function opener(row) {
-    const button = element("button", "opener", row.finding.code);
+    const code = row.finding.code;
+    if (isFile(row.text)) return element("div", "", code, ...beside(row));
+    const button = element("button", "opener", code);
     button.type = "button";
     button.title = row.other === null ? "Show the whole text" : "Show both rows side by side";
     button.setAttribute("aria-expanded", String(row.open));
-    if (row.other === null) return button;
-    return element("div", "", button, element("div", "aside", `beside ${place(row.other)}`));
+    return element("div", "", button, ...beside(row));
+  }
+
+  function beside(row) {
+    return row.other === null ? [] : [element("div", "aside", `beside ${place(row.other)}`)];
   }
 
   /* A row of the table, with its texts below where it is open. */
@@ -170,18 +178,19 @@
       severity: finding.severity,
       finding: opener(row),
       file: data.files[text.file],
-      line: text.line.toLocaleString("en"),
+      line: isFile(text) ? "" : text.line.toLocaleString("en"),
       score: score === null ? "" : score.toFixed(2),
       question: excerpt(unread ? text.problem : text.question, unread ? "excerpt problem" : "excerpt"),
-      answer: excerpt(text.answer ?? "", "excerpt"),
+      answer: (text.answer ?? "") === "" ? "" : excerpt(text.answer, "excerpt"),
     };
     const made = element("tr", `row ${finding.severity}`);
     for (const [name, held] of Object.entries(cells)) {
       const cell = element("td", name, held);
-      if (held !== "") cell.dataset.name = name;
+      /* Beside narrow cells stands what they hold; a problem is no question. */
+      if (held !== "" && !(unread && name === "question")) cell.dataset.name = name;
       made.append(cell);
     }
-    made.addEventListener("click", (event) => toggle(row, made, event));
+    if (!isFile(text)) made.addEventListener("click", (event) => toggle(row, made, event));
     return row.open ? [made, detail(row)] : [made];
   }
 

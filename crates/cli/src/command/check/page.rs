@@ -1,7 +1,9 @@
-//! The page of a check: findings, plots and the rows in question, in one file that loads nothing.
+//! The page of a check: grade, findings, plots and the rows in question, in one file that loads nothing.
 //!
-//! [`texts`] reads rows again, [`plot`] draws, [`mod@table`] frames the rows; the script fills the table in.
+//! [`mod@grade`] says what the rows are worth, [`texts`] reads rows again, [`plot`] draws, [`mod@table`] frames the rows;
+//! the script fills the table in.
 
+mod grade;
 mod plot;
 mod table;
 mod texts;
@@ -10,11 +12,12 @@ use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use tunewise_data::quality::excerpt::is_unseen;
 use tunewise_data::quality::{Code, Finding, QualityReport, Severity};
 use tunewise_data::ReadOptions;
 use tunewise_model::files::write_whole;
 
-use super::findings::share;
+use super::findings::{is_of_files, share};
 use super::survey::Survey;
 use crate::destination;
 use crate::number::{counted, grouped};
@@ -64,10 +67,12 @@ pub fn page(input: &PageInput<'_>, rows: &ReadOptions) -> anyhow::Result<String>
     let reading = Reading::of(input.files, &wanted, rows)?;
     let names = escaped(&names(input.files).join(", "));
     let header = header(input, &names);
+    let grade = input.report.grade.as_ref().map(|grade| grade::section(grade, input.files));
+    let grade = grade.unwrap_or_default();
     let cards = cards(input.report);
     let plots = plots(input.report, &reading, tokens.as_ref());
     let table = table::table(input.files, &shown);
-    let body = format!("{header}<main>\n{cards}{plots}{table}</main>");
+    let body = format!("{header}<main>\n{grade}{cards}{plots}{table}</main>");
     Ok(document(&names, &body, &table::data(input.files, &shown, &reading.texts)))
 }
 
@@ -148,6 +153,11 @@ fn figures(report: &QualityReport) -> Vec<(&'static str, String)> {
     figures.extend(report.labels.map(|labels| ("Labels", grouped(labels))));
     let percent = |share: f64| ("Style consistency", format!("{:.0} %", 100.0 * share));
     figures.extend(report.style_consistency.map(percent));
+    if report.languages.len() > 1 {
+        let rows = |(name, rows): &(String, usize)| format!("{} {}", escaped(name), grouped(*rows));
+        let languages: Vec<String> = report.languages.iter().map(rows).collect();
+        figures.push(("Languages", languages.join(", ")));
+    }
     let kinds = |severity: Severity| {
         let found = report.findings.iter();
         let count = found.filter(|finding| finding.code.severity() == severity).count();
@@ -196,7 +206,7 @@ fn card(finding: &Finding, rows: usize) -> String {
         r#"<li class="card {severity}">
 <p class="severity">{severity}</p>
 <h3>{title}</h3>
-<p class="count"><strong>{count}</strong><span>{share}</span></p>
+<p class="count">{extent}</p>
 <dl>
 <dt>Why it hurts</dt><dd>{why}</dd>
 <dt>What to do</dt><dd>{advice}</dd>
@@ -208,11 +218,21 @@ fn card(finding: &Finding, rows: usize) -> String {
 "#,
         severity = code.severity(),
         title = prose(code.title()),
-        count = counted(finding.count, "row"),
-        share = share(finding.count, rows),
+        extent = extent(finding, rows),
         why = prose(code.why()),
         advice = prose(code.advice()),
     )
+}
+
+/// How many rows or files it is, and the share of the rows.
+fn extent(finding: &Finding, rows: usize) -> String {
+    let count = finding.count;
+    match is_of_files(finding) {
+        true => format!("<strong>{}</strong>", counted(count, "file")),
+        false => {
+            format!("<strong>{}</strong><span>{}</span>", counted(count, "row"), share(count, rows))
+        }
+    }
 }
 
 fn plots(
@@ -270,18 +290,13 @@ fn escaped(text: &str) -> String {
             '>' => html.push_str("&gt;"),
             '"' => html.push_str("&quot;"),
             '\'' => html.push_str("&#39;"),
-            c if is_unseen(c) => html.push_str(&format!("⟨{:04X}⟩", u32::from(c))),
+            c if is_unseen(c) && !c.is_whitespace() => {
+                html.push_str(&format!("⟨{:04X}⟩", u32::from(c)));
+            }
             c => html.push(c),
         }
     }
     html
-}
-
-/// Whether a character leaves no mark, or turns the direction of those behind it.
-fn is_unseen(c: char) -> bool {
-    let turns =
-        matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-    turns || matches!(c, '\u{200b}' | '\u{feff}') || (c.is_control() && !c.is_whitespace())
 }
 
 #[cfg(test)]

@@ -5,28 +5,22 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use serde_json::{json, Value};
-use tunewise_data::quality::{Inspected, Place, QualityCheck};
-use tunewise_data::{
-    BadRow, DataError, ExcessLength, NothingSupervised, OnBadRow, ReadOptions, RenderProblem,
-    Renderer, Row, RowFormat, RowReader, TokenExample, TrainOn,
-};
+use tunewise_data::quality::{group_of, Inspected, Place, QualityCheck};
+use tunewise_data::{DataError, OnBadRow, ReadOptions, Row, RowFormat, RowReader};
 
-use super::faults::{Fault, FaultKind, Faults};
+use super::faults::{bad_row, Fault, FaultKind, Faults};
 use super::lengths::Lengths;
+use super::tokens::{Counts, Excess, Tokens};
 use crate::number::counted;
 
-/// What tokenizes the rows, and how long they may be.
-pub struct Tokens {
-    /// The model's template and tokenizer.
-    pub renderer: Renderer,
-    /// The turns that are trained on.
-    pub train_on: TrainOn,
-    /// Longest row, in tokens.
-    pub max_length: usize,
-    /// What a longer row does.
-    pub strategy: ExcessLength,
-    /// The model's context, in tokens.
-    pub context: usize,
+/// How the rows of every file are looked at.
+pub struct Inspection<'a> {
+    /// How they are read.
+    pub options: &'a ReadOptions,
+    /// What tokenizes them, where they are tokenized.
+    pub tokens: Option<&'a Tokens>,
+    /// The key that tells which of them belong together, where one was named.
+    pub group_by: Option<&'a str>,
 }
 
 /// What a file holds.
@@ -47,28 +41,17 @@ pub struct Survey {
     pub useless: Option<String>,
     /// How long the rows are; `None` where they were not tokenized.
     pub lengths: Option<Lengths>,
+    /// Rows that tell which others they belong to.
+    pub grouped: usize,
     /// The time that reading and tokenizing took, in seconds.
     pub seconds: f64,
 }
 
-/// Training rows that the length limit leaves out or cuts.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Excess {
-    /// Left out.
-    pub dropped: usize,
-    /// Cut at the end.
-    pub truncated: usize,
-}
-
-/// What tokenizing a row gave.
-#[derive(Default)]
-struct Counts {
-    /// Length and supervised tokens of each training row.
-    lengths: Vec<(usize, usize)>,
-    /// What the limit does to them.
-    excess: Excess,
-    /// Why it fails, if it does.
-    bad: Option<Fault>,
+/// What was seen in a row.
+struct Seen {
+    inspected: Inspected,
+    counts: Option<Counts>,
+    is_grouped: bool,
 }
 
 impl Survey {
@@ -78,41 +61,30 @@ impl Survey {
     /// When the file itself cannot be read.
     pub fn of(
         path: &Path,
-        options: &ReadOptions,
-        tokens: Option<&Tokens>,
+        inspection: &Inspection<'_>,
         (file, quality): (usize, &mut QualityCheck),
     ) -> anyhow::Result<Survey> {
         let begin = Instant::now();
-        let mut survey = Survey {
-            path: path.to_owned(),
-            format: None,
-            rows: 0,
-            bad: Faults::default(),
-            skipped: Faults::default(),
-            excess: Excess::default(),
-            useless: None,
-            lengths: tokens.map(|tokens| Lengths::against(tokens.max_length)),
-            seconds: 0.0,
-        };
+        let on_bad_row = inspection.options.on_bad_row;
+        let mut survey = Survey::empty(path, inspection.tokens);
         let mut readable = 0;
-        let mut reader = RowReader::open(path, options)?;
-        let work = |row: Row| {
-            (Inspected::of(&row.example, file), tokens.map(|tokens| tokens.count_row(&row)))
-        };
+        let mut reader = RowReader::open(path, inspection.options)?;
+        let work = |row: Row| inspection.see(&row, file);
         reader.for_each(work, |row| -> anyhow::Result<ControlFlow<()>> {
             match row {
-                Ok((inspected, counts)) => {
+                Ok(seen) => {
                     readable += 1;
-                    quality.add(inspected);
-                    counts.into_iter().for_each(|counts| survey.count(counts));
+                    survey.grouped += usize::from(seen.is_grouped);
+                    seen.counts.into_iter().for_each(|counts| survey.count(counts));
+                    quality.add(seen.inspected);
                 }
                 Err(error) => {
                     if let (DataError::Row { line, problem, .. }, OnBadRow::Fail) =
-                        (&error, options.on_bad_row)
+                        (&error, on_bad_row)
                     {
                         quality.add_bad(Place { file, line: *line }, problem);
                     }
-                    survey.unreadable(error, options.on_bad_row)?;
+                    survey.unreadable(error, on_bad_row)?;
                 }
             }
             Ok(ControlFlow::Continue(()))
@@ -125,6 +97,21 @@ impl Survey {
         survey.useless = survey.uselessness(used);
         survey.seconds = begin.elapsed().as_secs_f64();
         Ok(survey)
+    }
+
+    fn empty(path: &Path, tokens: Option<&Tokens>) -> Survey {
+        Survey {
+            path: path.to_owned(),
+            format: None,
+            rows: 0,
+            bad: Faults::default(),
+            skipped: Faults::default(),
+            excess: Excess::default(),
+            useless: None,
+            lengths: tokens.map(|tokens| Lengths::against(tokens.max_length)),
+            grouped: 0,
+            seconds: 0.0,
+        }
     }
 
     fn unreadable(&mut self, error: DataError, on_bad_row: OnBadRow) -> anyhow::Result<()> {
@@ -182,97 +169,18 @@ impl Survey {
     }
 }
 
-impl Tokens {
-    fn count_row(&self, row: &Row) -> Counts {
-        let line = row.example.line;
-        // A text that is far too long is told before it is tokenized, which would take its size many times over.
-        let fits = self.renderer.check_length(&row.example, self.train_on, self.max_length);
-        match (&fits, self.strategy) {
-            (Err(_), ExcessLength::Drop) => {
-                let excess = Excess { dropped: 1, truncated: 0 };
-                return Counts { excess, ..Counts::default() };
-            }
-            (Err(error), ExcessLength::Raise) => return self.failed(line, error),
-            // To be cut it must be tokenized.
-            (Ok(()), _) | (Err(_), ExcessLength::Truncate) => {}
-        }
-        let examples = match self.renderer.encode_training(&row.example, self.train_on) {
-            Ok(examples) => examples,
-            Err(error) => return self.failed(line, &error),
-        };
-        let lengths =
-            examples.iter().map(|example| (example.ids.len(), example.supervised_tokens()));
-        let mut counts = Counts { lengths: lengths.collect(), ..Counts::default() };
-        for example in examples.iter().filter(|example| example.ids.len() > self.max_length) {
-            match self.problem(example) {
-                Some(problem) => {
-                    let problem = Box::new(problem);
-                    let error = DataError::Render { path: None, line, problem };
-                    counts.bad.get_or_insert(self.fault(line, &error));
-                }
-                None if self.strategy == ExcessLength::Drop => counts.excess.dropped += 1,
-                None => counts.excess.truncated += 1,
+impl Inspection<'_> {
+    /// What a row of file number `file` shows alone, what its tokens tell included.
+    fn see(&self, row: &Row, file: usize) -> Seen {
+        let group = group_of(&row.raw, self.group_by);
+        let is_grouped = group.is_some();
+        let mut inspected = Inspected::of(&row.example, file).in_group(group);
+        let mut counts = self.tokens.map(|tokens| tokens.count(&row.example));
+        if let Some(counts) = &mut counts {
+            for (code, example) in counts.notes.drain(..) {
+                inspected.note(code, example);
             }
         }
-        counts
+        Seen { inspected, counts, is_grouped }
     }
-
-    /// Why a training row beyond the limit fails; `None` where it is left out or cut.
-    fn problem(&self, example: &TokenExample) -> Option<RenderProblem> {
-        let max_length = self.max_length;
-        match self.strategy {
-            ExcessLength::Raise => {
-                Some(RenderProblem::TooLong { tokens: example.ids.len(), max_length })
-            }
-            ExcessLength::Drop => None,
-            ExcessLength::Truncate => {
-                let first = example.supervised.iter().position(|supervised| *supervised);
-                let first = first.filter(|first| *first >= max_length)?;
-                let why = NothingSupervised::Truncated { first, max_length };
-                Some(RenderProblem::NothingSupervised(why))
-            }
-        }
-    }
-
-    fn failed(&self, line: usize, error: &DataError) -> Counts {
-        Counts { bad: Some(self.fault(line, error)), ..Counts::default() }
-    }
-
-    fn fault(&self, line: usize, error: &DataError) -> Fault {
-        let mut row = bad_row(error).unwrap_or_else(|| BadRow {
-            line,
-            message: error.to_string(),
-            hint: error.hint().unwrap_or_default(),
-        });
-        let DataError::Render { problem, .. } = error else {
-            return Fault { row, kind: FaultKind::Untrainable };
-        };
-        let longer = match self.max_length < self.context {
-            true => "raise `--max-length`, ",
-            false => "",
-        };
-        match **problem {
-            RenderProblem::TooLong { .. } | RenderProblem::FarTooLong { .. } => {
-                row.hint =
-                    format!("{longer}shorten the row, or pass `--excess-length-strategy` with `truncate` or `drop`");
-                Fault { row, kind: FaultKind::TooLong }
-            }
-            RenderProblem::NothingSupervised(NothingSupervised::Truncated { .. }) => {
-                row.hint =
-                    format!("{longer}shorten the prompt, or pass `--excess-length-strategy drop`");
-                Fault { row, kind: FaultKind::TooLong }
-            }
-            _ => Fault { row, kind: FaultKind::Untrainable },
-        }
-    }
-}
-
-/// The row that an error tells of; `None` where it is about more than a row.
-fn bad_row(error: &DataError) -> Option<BadRow> {
-    let (line, message) = match error {
-        DataError::Row { line, problem, .. } => (*line, problem.to_string()),
-        DataError::Render { line, problem, .. } => (*line, problem.to_string()),
-        _ => return None,
-    };
-    Some(BadRow { line, message, hint: error.hint().unwrap_or_default() })
 }

@@ -36,7 +36,7 @@ pub fn run(recipe: &Recipe, form: Form) -> anyhow::Result<Exit> {
         "memory_bytes": {
             "weights": plan.memory.weights,
             "backward_weights": plan.memory.backward_weights,
-            "adapter": plan.memory.adapter,
+            "trainable": plan.memory.trainable,
             "traces": plan.memory.traces,
             "buffers": plan.memory.buffers,
         },
@@ -59,12 +59,12 @@ fn told(plan: &RunPlan, form: Form) -> anyhow::Result<()> {
     let size = |count: usize| bytes(count as u64);
     if let Some(peak) = plan.peak_memory_bytes {
         form.text(format_args!(
-            "peak memory {}: weights {}, the same packed for the backward pass {}, adapter with gradients and optimizer \
+            "peak memory {}: weights {}, the same packed for the backward pass {}, what is trained with gradients and optimizer \
              {}, what the backward pass reads {}, buffers {}, and the program with its rows",
             size(peak),
             size(memory.weights),
             size(memory.backward_weights),
-            size(memory.adapter),
+            size(memory.trainable),
             size(memory.traces),
             size(memory.buffers),
         ))?;

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use tunewise_data::quality::excerpt::masked;
+
 use super::escaped;
 use crate::number::{counted, grouped};
 
@@ -26,19 +28,23 @@ pub struct Bar {
 }
 
 impl Bar {
+    /// The beginning of the name, its secrets hidden: a label may be any text.
+    fn shown(&self) -> String {
+        let name = masked(&self.name);
+        match name.char_indices().nth(NAME) {
+            Some((end, _)) => format!("{}…", &name[..end]),
+            None => name,
+        }
+    }
+
     fn drawn(&self, at: usize, most: usize) -> String {
         let Bar { class, count, .. } = self;
         let top = at * BAR_STEP;
-        let name = match self.name.char_indices().nth(NAME) {
-            Some((end, _)) => format!("{}…", &self.name[..end]),
-            None => self.name.clone(),
-        };
         format!(
-            "<g><title>{title}: {number}</title><text x=\"0\" y=\"{text}\">{name}</text>\
+            "<g><title>{name}: {number}</title><text x=\"0\" y=\"{text}\">{name}</text>\
              <text class=\"end\" x=\"100%\" y=\"{text}\">{number}</text>\
              <rect class=\"{class}\" x=\"0\" y=\"{bar}\" width=\"{width:.2}%\" height=\"4\"/></g>\n",
-            title = escaped(&self.name),
-            name = escaped(&name),
+            name = escaped(&self.shown()),
             number = grouped(*count),
             text = top + 12,
             bar = top + 16,
@@ -54,7 +60,7 @@ pub fn bars(title: &str, bars: &[Bar]) -> String {
         return String::new();
     }
     let drawn: String = bars.iter().enumerate().map(|(at, bar)| bar.drawn(at, most)).collect();
-    let told = bars.iter().map(|bar| format!("{} {}", bar.name, grouped(bar.count)));
+    let told = bars.iter().map(|bar| format!("{} {}", bar.shown(), grouped(bar.count)));
     figure(title, bars.len() * BAR_STEP, &told.collect::<Vec<String>>().join(", "), &drawn)
 }
 
@@ -202,10 +208,17 @@ mod tests {
     }
 
     #[test]
-    fn names_are_cut_and_escaped() {
-        let bar = Bar { name: "<b>".repeat(20), class: "note", count: 1234 };
-        let drawn = bars("Labels", &[bar]);
-        assert!(drawn.contains("&lt;b&gt;…</text>") && drawn.contains(">1,234<"), "{drawn}");
-        assert!(!drawn.contains("<b>"), "{drawn}");
+    fn names_are_cut_and_escaped_and_their_secrets_hidden_wherever_they_stand() {
+        let bar = |name: &str| Bar { name: name.to_owned(), class: "note", count: 1234 };
+        let drawn = bars("Labels", &[bar(&"<b>".repeat(20)), bar("jane.doe@mail.com")]);
+        let name = "&lt;b&gt;".repeat(12) + "…";
+        for told in [
+            format!("<title>{name}: 1,234</title>"),
+            format!(">{name}</text>"),
+            format!("\"Labels: {name} 1,234, ⟨e-mail address: jane…⟩ 1,234\""),
+        ] {
+            assert_eq!(drawn.matches(&told).count(), 1, "{told} in {drawn}");
+        }
+        assert!(!drawn.contains("<b>") && !drawn.contains("jane.doe"), "{drawn}");
     }
 }

@@ -5,13 +5,12 @@ use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
 use serde_json::{json, Value};
-use tunewise_data::quality::{secrets, Inspected, Place};
+use tunewise_data::quality::excerpt::masked;
+use tunewise_data::quality::{Inspected, Place};
 use tunewise_data::{Body, DataError, Example, Message, ReadOptions, Row, RowReader};
 
 /// Characters of a text at most.
 pub const MOST_CHARACTERS: usize = 400;
-/// Characters of a secret that are shown.
-const TOLD_OF_SECRET: usize = 4;
 
 /// What is asked of the files.
 pub struct Wanted {
@@ -32,8 +31,9 @@ impl Wanted {
         self.labels && file == 0
     }
 
+    /// The last line that is wanted; a file as a whole, of line 0, has none.
     fn last_line(&self, file: usize) -> Option<usize> {
-        let (first, last) = (Place { file, line: 0 }, Place { file, line: usize::MAX });
+        let (first, last) = (Place { file, line: 1 }, Place { file, line: usize::MAX });
         self.places.range(first..=last).next_back().map(|place| place.line)
     }
 }
@@ -60,6 +60,8 @@ pub enum RowText {
     },
     /// Why there is nothing to show.
     Unread(String),
+    /// No row, but a file as a whole.
+    WholeFile,
 }
 
 /// What is taken from one row.
@@ -80,9 +82,11 @@ impl Reading {
         wanted: &Wanted,
         options: &ReadOptions,
     ) -> Result<Reading, DataError> {
-        let missing =
-            |place: &Place| (*place, RowText::Unread("the line is not there any more".to_owned()));
-        let texts = wanted.places.iter().map(missing).collect();
+        let unread = |place: &Place| match place.line {
+            0 => (*place, RowText::WholeFile),
+            _ => (*place, RowText::Unread("the line is not there any more".to_owned())),
+        };
+        let texts = wanted.places.iter().map(unread).collect();
         let mut reading = Reading { texts, ..Reading::default() };
         for (file, path) in files.iter().enumerate() {
             reading.read(file, path, wanted, options)?;
@@ -161,22 +165,16 @@ impl RowText {
                 json!({ "file": file, "line": line, "question": question, "answer": answer })
             }
             RowText::Unread(problem) => json!({ "file": file, "line": line, "problem": problem }),
+            RowText::WholeFile => {
+                json!({ "file": file, "line": line, "problem": "the whole file" })
+            }
         }
     }
 }
 
-/// The beginning of a text; of secrets, the kind and the first characters: a page is passed on more easily than data.
+/// The beginning of a text, its secrets hidden: a page is passed on more easily than the data.
 pub fn shown(text: &str) -> String {
-    let mut told = String::new();
-    let mut at = 0;
-    for secret in secrets::find(text) {
-        let hidden = text.get(secret.range.clone()).unwrap_or_default();
-        let start: String = hidden.chars().take(TOLD_OF_SECRET).collect();
-        told.push_str(text.get(at..secret.range.start).unwrap_or_default());
-        told.push_str(&format!("⟨{} {start}…⟩", secret.kind.name()));
-        at = secret.range.end;
-    }
-    told.push_str(text.get(at..).unwrap_or_default());
+    let mut told = masked(text);
     let end = told.char_indices().nth(MOST_CHARACTERS).map(|(end, _)| end);
     if let Some(end) = end {
         told.truncate(end);
@@ -206,11 +204,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn secrets_are_told_by_kind_and_beginning() {
+    fn secrets_are_told_by_kind_and_beginning_and_passwords_by_kind_alone() {
         assert_eq!(
             shown("Write to jane.doe@mail.com today"),
-            "Write to ⟨e-mail address jane…⟩ today"
+            "Write to ⟨e-mail address: jane…⟩ today"
         );
+        assert_eq!(shown("my password: hunter2Secret9"), "my password: ⟨password⟩");
     }
 
     #[test]
@@ -226,5 +225,16 @@ mod tests {
         let wanted = Wanted { places, characters: false, labels: true };
         assert_eq!([0, 1, 2].map(|file| wanted.last_line(file)), [Some(7), None, Some(1)]);
         assert_eq!([0, 1].map(|file| wanted.counts(file)), [true, false]);
+    }
+
+    #[test]
+    fn a_file_as_a_whole_has_no_line_and_is_not_read() {
+        let place = Place { file: 0, line: 0 };
+        let wanted = Wanted { places: BTreeSet::from([place]), characters: false, labels: false };
+        assert_eq!(wanted.last_line(0), None);
+        let files = [PathBuf::from("nowhere.jsonl")];
+        let reading = Reading::of(&files, &wanted, &ReadOptions::default()).unwrap();
+        let text = reading.texts.get(&place).map(|text| text.to_json(place));
+        assert_eq!(text, Some(json!({ "file": 0, "line": 0, "problem": "the whole file" })));
     }
 }
