@@ -188,6 +188,8 @@ pub fn trained_on_turns(adapter: &Path) -> bool {
 fn other_folder(path: &Path) -> &'static str {
     if path.join("adapter_config.json").is_file() {
         "it is an adapter: pass it as `--adapter`, and its base model as `--model`"
+    } else if path.join("trainer_state.json").is_file() {
+        "it is a checkpoint of a run: name the run's own folder, or go on with `--resume-from-checkpoint`"
     } else {
         "name the folder that the model was downloaded to"
     }

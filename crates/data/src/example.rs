@@ -102,6 +102,27 @@ pub enum Body {
     },
 }
 
+impl Body {
+    /// Every text in it, in order.
+    pub fn texts(&self) -> Vec<&str> {
+        match self {
+            Body::Chat { messages, .. } | Body::Question { messages, .. } => {
+                messages.iter().filter_map(|turn| turn.content.as_deref()).collect()
+            }
+            Body::PromptCompletion { prompt, completion } => {
+                [prompt.as_str()].into_iter().chain(completion.as_deref()).collect()
+            }
+            Body::Text { text } => vec![text],
+            Body::Preference { prompt, chosen, rejected } => prompt
+                .iter()
+                .chain(chosen)
+                .chain(rejected)
+                .filter_map(|turn| turn.content.as_deref())
+                .collect(),
+        }
+    }
+}
+
 /// A checked row.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Example {

@@ -15,7 +15,6 @@ use tokenizers::pre_tokenizers::PreTokenizerWrapper;
 use tokenizers::{AddedToken, ModelWrapper, Tokenizer};
 
 use crate::error::DataError;
-use crate::example::{Body, Message};
 use crate::model_files::bad;
 use crate::read::{ReadOptions, Row};
 use crate::reader::RowReader;
@@ -62,7 +61,10 @@ impl NewTokenizer {
         for path in files {
             let mut reader = RowReader::open(path, options)?;
             reader.for_each(
-                |row: Row| texts(&row.example.body),
+                |row: Row| {
+                    let texts = row.example.body.texts().into_iter();
+                    texts.map(str::to_owned).collect::<Vec<String>>()
+                },
                 |row| -> Result<ControlFlow<()>, DataError> {
                     all.extend(row?);
                     Ok(ControlFlow::Continue(()))
@@ -116,21 +118,6 @@ fn settings() -> Value {
         "clean_up_tokenization_spaces": false,
         "chat_template": TEMPLATE,
     })
-}
-
-/// Every text of a row.
-fn texts(body: &Body) -> Vec<String> {
-    let of = |turns: &[Message]| turns.iter().filter_map(|turn| turn.content.clone()).collect();
-    match body {
-        Body::Chat { messages, .. } | Body::Question { messages, .. } => of(messages),
-        Body::PromptCompletion { prompt, completion } => {
-            std::iter::once(prompt.clone()).chain(completion.clone()).collect()
-        }
-        Body::Text { text } => vec![text.clone()],
-        Body::Preference { prompt, chosen, rejected } => {
-            [prompt, chosen, rejected].into_iter().flat_map(|turns| of(turns)).collect()
-        }
-    }
 }
 
 #[cfg(test)]

@@ -38,6 +38,7 @@ pub use error::PrepareError;
 pub use faults::droppable;
 pub use input::input_files;
 pub use leak::{find_leak, Leak};
+pub use parquet::is_guarded;
 pub use sizes::{SplitSizes, WrongSizes};
 pub use summary::{SplitSummary, Summary};
 

@@ -3,10 +3,10 @@
 use candle_core::Tensor;
 
 use crate::block::{BlockPass, BlockTrace, Chosen};
-use crate::decoder::Walk;
 use crate::kernel::attention::{self, Asking, Heads, Piece};
 use crate::kernel::view::Rows;
 use crate::linear::LoraPass;
+use crate::walk::Walk;
 use crate::workspace::Workspace;
 use crate::{Adapter, Decoder, ModelError, Result, TokenTree};
 

@@ -39,7 +39,12 @@ pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
     })
 }
 
-/// Copies a model folder's files, but for its weights and the index of their files.
+/// Files that tell of the run that made a model, not of the model.
+const OF_A_RUN: [&str; 2] = ["metrics.jsonl", "tunewise.json"];
+/// Endings of files with weights.
+const WEIGHTS: [&str; 7] = ["safetensors", "bin", "gguf", "pt", "pth", "h5", "msgpack"];
+
+/// Copies a model folder's files, but for its weights, the index of their files, and what tells of a run.
 ///
 /// # Errors
 /// When a folder cannot be read or written.
@@ -51,10 +56,9 @@ pub fn copy_all_but_weights(base: &Path, output: &Path) -> Result<()> {
     for entry in std::fs::read_dir(base).map_err(io(base))? {
         let path = entry.map_err(io(base))?.path();
         let name = path.file_name().unwrap_or_default();
-        let is_weights = path
-            .extension()
-            .is_some_and(|e| matches!(e.to_str(), Some("safetensors" | "bin" | "gguf")));
-        if path.is_file() && !is_weights && name != INDEX {
+        let is_weights = path.extension().is_some_and(|e| WEIGHTS.iter().any(|known| e == *known));
+        let is_of_run = OF_A_RUN.iter().any(|known| name == *known);
+        if path.is_file() && !is_weights && !is_of_run && name != INDEX {
             let bytes = std::fs::read(&path).map_err(io(&path))?;
             write_whole(&output.join(name), &bytes)?;
         }

@@ -5,7 +5,6 @@
 use candle_core::{Device, Tensor};
 
 use crate::block::{copy_rows, Chosen};
-use crate::decoder::Walk;
 use crate::kernel::product::Start;
 use crate::kernel::view::Rows;
 use crate::layers::Layers;
@@ -13,6 +12,7 @@ use crate::linear::LoraPass;
 use crate::llama::FINAL_NORM;
 use crate::op::dropout::TokenKey;
 use crate::op::{cross_entropy, rms_norm};
+use crate::walk::Walk;
 use crate::workspace::{HeadScratch, Workspace};
 use crate::{Decoder, Gradients, Result, Target, TargetScore};
 

@@ -38,6 +38,7 @@ pub mod memory;
 pub mod merge;
 pub mod op;
 pub mod tree;
+mod walk;
 pub mod weights;
 mod workspace;
 

@@ -67,24 +67,20 @@ impl Loader<'_> {
     pub fn block(&self, layer: usize) -> Result<Block> {
         let c = self.config;
         let base = block_path(layer);
-        let (queries, groups) =
-            (c.num_attention_heads * c.head_dim, c.num_key_value_heads * c.head_dim);
-        let attention = |name: &str, outputs, inputs| {
-            self.linear(format!("{base}.self_attn.{name}"), outputs, inputs, c.attention_bias)
-        };
-        let mlp = |name: &str, outputs, inputs| {
-            self.linear(format!("{base}.mlp.{name}"), outputs, inputs, c.mlp_bias)
-        };
+        let [q, k, v, o, gate, up, down] =
+            linear_shapes(c).map(|(name, outputs, inputs, biased)| {
+                self.linear(format!("{base}.{name}"), outputs, inputs, biased)
+            });
         Ok(Block {
             input_norm: self.norm(&format!("{base}.input_layernorm.weight"))?,
-            q: attention("q_proj", queries, c.hidden_size)?,
-            k: attention("k_proj", groups, c.hidden_size)?,
-            v: attention("v_proj", groups, c.hidden_size)?,
-            o: attention("o_proj", c.hidden_size, queries)?,
+            q: q?,
+            k: k?,
+            v: v?,
+            o: o?,
             mlp_norm: self.norm(&format!("{base}.post_attention_layernorm.weight"))?,
-            gate: mlp("gate_proj", c.intermediate_size, c.hidden_size)?,
-            up: mlp("up_proj", c.intermediate_size, c.hidden_size)?,
-            down: mlp("down_proj", c.hidden_size, c.intermediate_size)?,
+            gate: gate?,
+            up: up?,
+            down: down?,
             eps: c.rms_norm_eps as f32,
             heads: Heads {
                 queries: c.num_attention_heads,
@@ -100,27 +96,33 @@ fn block_path(layer: usize) -> String {
     format!("model.layers.{layer}")
 }
 
-/// The name and shape of every tensor of a checkpoint, in the order of the decoder.
-pub(crate) fn tensor_shapes(config: &ModelConfig) -> Vec<(String, TensorShape)> {
+/// The linear layers of a block: name, outputs, inputs, and whether each has a bias.
+fn linear_shapes(config: &ModelConfig) -> [(&'static str, usize, usize, bool); 7] {
     let (width, mlp) = (config.hidden_size, config.intermediate_size);
     let queries = config.num_attention_heads * config.head_dim;
     let groups = config.num_key_value_heads * config.head_dim;
-    let linears = [
-        ("self_attn.q_proj", queries, width, config.attention_bias),
-        ("self_attn.k_proj", groups, width, config.attention_bias),
-        ("self_attn.v_proj", groups, width, config.attention_bias),
-        ("self_attn.o_proj", width, queries, config.attention_bias),
-        ("mlp.gate_proj", mlp, width, config.mlp_bias),
-        ("mlp.up_proj", mlp, width, config.mlp_bias),
-        ("mlp.down_proj", width, mlp, config.mlp_bias),
-    ];
+    let (attention_bias, mlp_bias) = (config.attention_bias, config.mlp_bias);
+    [
+        ("self_attn.q_proj", queries, width, attention_bias),
+        ("self_attn.k_proj", groups, width, attention_bias),
+        ("self_attn.v_proj", groups, width, attention_bias),
+        ("self_attn.o_proj", width, queries, attention_bias),
+        ("mlp.gate_proj", mlp, width, mlp_bias),
+        ("mlp.up_proj", mlp, width, mlp_bias),
+        ("mlp.down_proj", width, mlp, mlp_bias),
+    ]
+}
+
+/// The name and shape of every tensor of a checkpoint, in the order of the decoder.
+pub(crate) fn tensor_shapes(config: &ModelConfig) -> Vec<(String, TensorShape)> {
+    let width = config.hidden_size;
     let vocabulary = TensorShape::Weight([config.vocab_size, width]);
     let mut shapes = vec![(EMBEDDING.to_owned(), vocabulary)];
     for base in (0..config.num_hidden_layers).map(block_path) {
         for norm in ["input_layernorm", "post_attention_layernorm"] {
             shapes.push((format!("{base}.{norm}.weight"), TensorShape::Norm([width])));
         }
-        for (name, outputs, inputs, biased) in linears {
+        for (name, outputs, inputs, biased) in linear_shapes(config) {
             let weight = TensorShape::Weight([outputs, inputs]);
             shapes.push((format!("{base}.{name}.weight"), weight));
             if biased {

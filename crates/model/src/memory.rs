@@ -102,7 +102,9 @@ pub fn training_of_model(
     let numbers = tensor_shapes(config).iter().map(|(_, shape)| size(shape.dims())).sum();
     let trained = Trained { numbers, ranks: 0, walked: config.num_hidden_layers };
     let once = estimate(config, dtype, trained, piece, checkpointing);
-    MemoryEstimate { trainable: once.trainable + 4 * numbers + once.weights, ..once }
+    // A checkpoint being written holds the moments twice more: as tensors and as bytes.
+    let written = 16 * numbers;
+    MemoryEstimate { trainable: once.trainable + written + 4 * numbers + once.weights, ..once }
 }
 
 /// What training moves, as far as memory goes.

@@ -116,6 +116,19 @@ fn merged_equals_unmerged_when_scale_is_not_one() {
 }
 
 #[test]
+fn an_adapted_head_is_merged_without_the_embedding_that_it_shares_its_weights_with() {
+    let decoder = load("gqa2_tied");
+    let targets = TargetModules::Pattern("lm_head|.*q_proj".into());
+    let adapter =
+        adapter(&decoder, LoraConfig { target_modules: targets, ..LoraConfig::default() });
+    assert!(adapter.pair("lm_head").is_some());
+    let ids = &rows_with_prefix(1, 12, 60)[0].ids;
+    let live = whole_logits(&decoder, Some(&adapter), ids);
+    let merged = decoder.merged(&adapter).unwrap();
+    assert!(distance(&whole_logits(&merged, None, ids), &live) < 1e-5);
+}
+
+#[test]
 fn a_merged_folder_holds_the_merged_model_in_the_base_format() {
     for name in ["sharded_linear", "bfloat16"] {
         let decoder = load(name);

@@ -8,6 +8,7 @@ use tunewise_data::quality::{check_files, Code, Finding, QualityReport, Severity
 use tunewise_data::{ReadOptions, SplitFiles};
 
 use crate::error::{Result, TrainError};
+use crate::recipe::Recipe;
 use crate::record::{Event, Observer};
 
 /// Findings that are told with their first rows; further ones are counted.
@@ -46,7 +47,7 @@ pub struct RowFinding {
     /// How many rows.
     pub count: usize,
     /// Their share of the rows that were checked.
-    pub share: f64,
+    pub share: Option<f64>,
     /// File and line of the first of them.
     #[serde(skip)]
     pub first: String,
@@ -70,15 +71,15 @@ impl CheckedRows {
     pub(crate) fn judge(
         &self,
         faulty: FaultyRows,
-        data: &Path,
+        command: &str,
         observer: &mut Observer<'_>,
     ) -> Result<()> {
         let [errors, warnings] =
             [Severity::Error, Severity::Warning].map(|severity| self.of_severity(severity));
         if faulty == FaultyRows::Refuse && !errors.is_empty() {
-            return Err(TrainError::FaultyRows { data: data.into(), findings: errors });
+            return Err(TrainError::FaultyRows { command: command.into(), findings: errors });
         }
-        let more = format!("`tunewise check --data {}` tells more", data.display());
+        let more = format!("`{command}` tells more");
         if !errors.is_empty() {
             let (have, placed) = (have(&errors, Severity::Error), placed(&errors));
             observer(Event::Notice(&format!(
@@ -112,13 +113,27 @@ impl CheckedRows {
 impl RowFinding {
     fn of(finding: &Finding, report: &QualityReport, files: &[PathBuf]) -> Self {
         let place = finding.rows.first().map(|found| found.place);
+        let of_files = place.is_some_and(|place| place.line == 0);
         let first = place.and_then(|place| Some((files.get(place.file)?, place.line)));
         Self {
             code: finding.code,
             severity: finding.code.severity(),
             count: finding.count,
-            share: finding.count as f64 / report.rows.max(1) as f64,
-            first: first.map_or(String::new(), |(path, line)| format!("{}:{line}", path.display())),
+            share: (!of_files).then(|| finding.count as f64 / report.rows.max(1) as f64),
+            first: first.map_or(String::new(), |(path, line)| match line {
+                0 => path.display().to_string(),
+                line => format!("{}:{line}", path.display()),
+            }),
+        }
+    }
+}
+
+impl RowFinding {
+    /// What its count counts.
+    pub(crate) fn unit(&self) -> &'static str {
+        match self.share {
+            Some(_) => "row",
+            None => "file",
         }
     }
 }
@@ -127,7 +142,35 @@ impl Display for RowFinding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { code, count, first, .. } = self;
         let at = if *count == 1 { "at" } else { "first at" };
-        write!(f, "{} `{code}` ({}) {at} `{first}`", counted(*count, "row"), code.title())
+        let extent = counted(*count, self.unit());
+        write!(f, "{extent} `{code}` ({}) {at} `{first}`", code.title())
+    }
+}
+
+/// The command that tells more of the rows that a recipe names.
+pub(crate) fn check_command(recipe: &Recipe, data: &Path) -> String {
+    let mut words = vec!["tunewise check --data".to_owned(), word(&data.display().to_string())];
+    if recipe.is_explicit("data_format") {
+        let format = serde_json::to_value(recipe.data_format).unwrap_or_default();
+        let format = format.as_str().unwrap_or("auto");
+        words.push(format!("--data-format {format}"));
+    }
+    let features = [
+        ("--prompt-feature", &recipe.prompt_feature),
+        ("--completion-feature", &recipe.completion_feature),
+        ("--text-feature", &recipe.text_feature),
+    ];
+    for (flag, feature) in features {
+        words.extend(feature.iter().map(|feature| format!("{flag} {}", word(feature))));
+    }
+    words.join(" ")
+}
+
+/// A word of a command line, in quotes where it has blanks.
+fn word(text: &str) -> String {
+    match text.contains(char::is_whitespace) {
+        true => format!("'{text}'"),
+        false => text.to_owned(),
     }
 }
 
@@ -165,7 +208,7 @@ mod tests {
     use super::*;
 
     fn found(code: Code, count: usize) -> RowFinding {
-        let (severity, share) = (code.severity(), count as f64 / 8.0);
+        let (severity, share) = (code.severity(), Some(count as f64 / 8.0));
         RowFinding { code, severity, count, share, first: "d/valid.jsonl:2".into() }
     }
 
@@ -181,7 +224,7 @@ mod tests {
                 notices.push(text.to_owned());
             }
         };
-        checked.judge(faulty, Path::new("d"), &mut note).unwrap();
+        checked.judge(faulty, "tunewise check --data d", &mut note).unwrap();
         notices
     }
 
@@ -194,7 +237,8 @@ mod tests {
             (Code::Credential, 1),
         ];
         let checked = checked(&codes.map(|(code, count)| found(code, count)));
-        let error = checked.judge(FaultyRows::Refuse, Path::new("d"), &mut |_| {}).unwrap_err();
+        let error =
+            checked.judge(FaultyRows::Refuse, "tunewise check --data d", &mut |_| {}).unwrap_err();
         assert_eq!(
             error.to_string(),
             "the rows have 4 findings of severity error, expected none: 3 rows `empty-turn` (turns without words) \
@@ -227,6 +271,16 @@ mod tests {
     }
 
     #[test]
+    fn the_command_that_tells_more_reads_the_rows_as_the_recipe_does() {
+        let recipe = "data_format: prompt-completion\nprompt_feature: my question\n";
+        let recipe = Recipe::from_yaml(recipe, "r").unwrap();
+        assert_eq!(
+            check_command(&recipe, Path::new("d/rows")),
+            "tunewise check --data d/rows --data-format prompt-completion --prompt-feature 'my question'"
+        );
+    }
+
+    #[test]
     fn a_finding_is_code_severity_count_and_share_to_programs() {
         let json = serde_json::to_value(checked(&[found(Code::Duplicate, 2)])).unwrap();
         let finding =
@@ -252,7 +306,7 @@ mod tests {
         assert_eq!((checked.rows_checked, checked.rows_compared), (3, true));
         assert!(checked.has_errors());
         let leak = &checked.findings[0];
-        assert_eq!((leak.code, leak.count, leak.share), (Code::Leak, 1, 1.0 / 3.0));
+        assert_eq!((leak.code, leak.count, leak.share), (Code::Leak, 1, Some(1.0 / 3.0)));
         assert_eq!(leak.first, format!("{}:2", place("valid.jsonl").display()));
         let alone = SplitFiles { valid: None, ..files };
         let alone = CheckedRows::of(&alone, &ReadOptions::default()).unwrap();

@@ -129,7 +129,7 @@ pub enum TrainError {
         nearest: Option<String>,
     },
     /// An output folder in which the run would overwrite something that no run wrote.
-    #[error("`output_dir` is `{}`, {found}, expected a folder for the adapter alone", path.display())]
+    #[error("`output_dir` is `{}`, {found}, expected a folder for the result alone", path.display())]
     OutputTaken {
         /// The folder.
         path: PathBuf,
@@ -149,8 +149,8 @@ pub enum TrainError {
     /// Rows in which the check finds errors.
     #[error("{}, expected none: {}", have(findings, Severity::Error), placed(findings))]
     FaultyRows {
-        /// The file or folder of the rows.
-        data: PathBuf,
+        /// The command that tells more.
+        command: String,
         /// The findings of severity error.
         findings: Vec<RowFinding>,
     },
@@ -237,12 +237,12 @@ pub enum TrainError {
         /// The latest checkpoint in the output folder.
         checkpoint: Option<String>,
     },
-    /// Adapter tensors that are what they were before training.
-    #[error("{} of {total} adapter tensors did not move in {steps} steps: {}", still.len(), some(still))]
+    /// Tensors that are what they were before training.
+    #[error("{} of {total} trainable tensors did not move in {steps} steps: {}", still.len(), some(still))]
     DidNotMove {
         /// The tensors' keys.
         still: Vec<String>,
-        /// How many tensors the adapter has.
+        /// How many trainable tensors there are.
         total: usize,
         /// Optimizer steps with a learning rate above zero.
         steps: usize,
@@ -256,7 +256,7 @@ pub enum TrainError {
         steps: usize,
     },
     /// An adapter that is the best on the valid split because training had not begun.
-    #[error("the best adapter on the valid split is that of step {step}, but the learning rate was 0 up to there, expected a step that trained")]
+    #[error("the best on the valid split is step {step}, but the learning rate was 0 up to there, expected a step that trained")]
     BestDidNotTrain {
         /// The optimizer step, counted from 1.
         step: usize,
@@ -287,18 +287,17 @@ impl TrainError {
                 "`tunewise train --model FOLDER --data rows.jsonl --output adapter`, or the keys in a `--config` file".into()
             }
             Self::Setting { key: "r", .. } => "ranks of 8 to 64 are common; 8 is the default".into(),
-            Self::OutputTaken { .. } => "choose a folder of its own, such as `adapter`".into(),
+            Self::OutputTaken { .. } => "choose a folder of its own, such as `run`".into(),
             Self::NotBuilt { instead, .. } => return instead.clone(),
             Self::InitAdapter { key, .. } => format!("drop `{key}`, or train a new adapter without `init_adapter`"),
-            Self::FaultyRows { data, .. } => format!(
-                "mend them (`tunewise check --data {}` tells more), or pass `--force` to train anyway",
-                data.display()
-            ),
+            Self::FaultyRows { command, .. } => {
+                format!("mend them (`{command}` tells more), or pass `--force` to train anyway")
+            }
             Self::NoSupervisedToken { .. } => {
                 "give the row an assistant turn with weight 1, or raise `max_length`".into()
             }
             Self::TokenBeyondVocabulary { .. } => {
-                "tokenizer and weights belong to different models, or the model's embeddings need resizing".into()
+                "tokenizer and weights belong to different models, or the model's embeddings need resizing; for a new model, raise `vocab_size` in its `config.json`".into()
             }
             Self::OtherRun { .. } => "give the same values, or start a new run in another `output_dir`".into(),
             Self::BadCheckpoint { .. } => "resume from an earlier `checkpoint-N`".into(),

@@ -203,8 +203,11 @@ fn data(checked: Option<&CheckedRows>, has_valid: bool) -> String {
     }
     text += "\n| code | severity | rows | share |\n|---|---|---|---|\n";
     for found in &checked.findings {
-        let share = percent(found.share);
-        text += &format!("| `{}` | {} | {} | {share} |\n", found.code, found.severity, found.count);
+        let extent = match found.share {
+            Some(share) => format!("{} | {}", found.count, percent(share)),
+            None => format!("{} | –", counted(found.count, "file")),
+        };
+        text += &format!("| `{}` | {} | {extent} |\n", found.code, found.severity);
     }
     if checked.has_errors() {
         text += "\n**Findings of severity error stop a run; this one was forced to use these rows all the same.**\n";
@@ -246,7 +249,7 @@ fn evaluated(evaluation: Option<&EvaluationRecord>, valid: Option<&DataFile>) ->
             Some(file) if file.rows == 0 => {
                 "Every row of the validation split was longer than `max_length` and dropped."
             }
-            Some(_) => "The validation split was not evaluated at this adapter's step.",
+            Some(_) => "The validation split was not evaluated at the step of this result.",
         };
         return format!("\n## Evaluation\n\n{why}\n");
     };
@@ -323,7 +326,7 @@ mod tests {
     }
 
     fn found(code: Code, count: usize) -> RowFinding {
-        let share = count as f64 / 4000.0;
+        let share = Some(count as f64 / 4000.0);
         RowFinding { code, severity: code.severity(), count, share, first: String::new() }
     }
 
@@ -368,9 +371,8 @@ mod tests {
         let valid = |rows| DataFile { rows, ..DataFile::default() };
         let dropped = evaluated(None, Some(&valid(0)));
         assert!(dropped.contains("longer than `max_length` and dropped"), "{dropped}");
-        assert!(
-            evaluated(None, Some(&valid(3))).contains("was not evaluated at this adapter's step")
-        );
+        assert!(evaluated(None, Some(&valid(3)))
+            .contains("was not evaluated at the step of this result"));
     }
 
     #[test]

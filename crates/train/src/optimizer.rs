@@ -336,6 +336,26 @@ mod tests {
     }
 
     #[test]
+    fn a_step_without_gradient_takes_decay_from_weights_and_leaves_norms() {
+        let config = r#"{"model_type": "llama", "hidden_size": 4, "intermediate_size": 4, "num_hidden_layers": 1,
+            "num_attention_heads": 1, "vocab_size": 3, "max_position_embeddings": 8, "rms_norm_eps": 1e-5,
+            "tie_word_embeddings": true}"#;
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join("config.json"), config).unwrap();
+        let config = tunewise_model::ModelConfig::from_folder(dir.path()).unwrap();
+        let mut weights = tunewise_model::BaseWeights::random(&config, 1.0, 3);
+        let before = weights.clone();
+        let gradients = Gradients::zeros_of_base(&weights);
+        let mut optimizer = AdamW::new(AdamWConstants { weight_decay: 0.5, ..CONSTANTS });
+        optimizer.step(weights.matrices_mut(), &gradients, 1.0, 0.5).unwrap();
+        for ((name, before), (_, after)) in before.matrices().zip(weights.matrices()) {
+            let kept = if name.ends_with("norm.weight") { 1.0 } else { 0.75 };
+            let expected: Vec<f32> = before.values().iter().map(|value| value * kept).collect();
+            assert_eq!(after.values(), expected, "{name}");
+        }
+    }
+
+    #[test]
     fn clipping_scales_to_the_norm_and_never_enlarges() {
         assert_eq!(clipping_factor(0.5, 1.0), 1.0);
         assert_eq!(clipping_factor(4.0, 1.0), 1.0 / 4.000001);

@@ -9,7 +9,7 @@ use tunewise_data::{
 };
 use tunewise_model::ModelConfig;
 
-use crate::checked_rows::{CheckedRows, FaultyRows};
+use crate::checked_rows::{check_command, CheckedRows, FaultyRows};
 use crate::error::{Result, TrainError};
 use crate::provenance::DataFile;
 use crate::recipe::Recipe;
@@ -53,7 +53,7 @@ impl Rows {
         let renderer = Renderer::from_folder(model)?.at_time(clock);
         renderer.notes().iter().for_each(|note| observer(Event::Notice(note)));
         let checked = CheckedRows::of(&files, &read_options(recipe))?;
-        checked.judge(faulty, data, observer)?;
+        checked.judge(faulty, &check_command(recipe, data), observer)?;
         let mut split = |path: &Path| -> Result<(Split, Option<Example>)> {
             let tokenization = Tokenization {
                 renderer: &renderer,

@@ -48,7 +48,7 @@ pub fn run(
     let data = Path::new(set(&recipe.data, "--data", "data", "a JSONL file or a folder")?);
     let output = set(&recipe.output_dir, "--output", "output_dir", "a folder to write to")?;
     let output = PathBuf::from(output);
-    check_output(&output, data)?;
+    check_output(&output, model, data)?;
     check_init_adapter(recipe, &output)?;
     recipe.notes().iter().for_each(|note| observer(Event::Notice(note)));
 
@@ -146,22 +146,31 @@ fn set<'a>(
 }
 
 /// Nothing, where a run overwrites in its output folder only what a run wrote.
-fn check_output(output: &Path, data: &Path) -> Result<()> {
+fn check_output(output: &Path, model: &Path, data: &Path) -> Result<()> {
     let taken =
         |found: &str| Err(TrainError::OutputTaken { path: output.into(), found: found.to_owned() });
     if output.ancestors().find(|path| path.exists()).is_some_and(Path::is_file) {
         return taken(if output.is_file() { "a file" } else { "a place below a file" });
     }
     // A run that trained a whole model left its files there.
-    let of_run = has_record(output) || !checkpoint::list(output)?.is_empty();
+    let latest = checkpoint::list(output)?.pop();
+    let of_run = has_record(output)
+        || latest.is_some_and(|(_, checkpoint)| checkpoint::read_state(&checkpoint).is_ok());
     let is_there = |file: &&&str| !of_run && output.join(file).exists();
     if let Some(file) = MODEL_FILES.iter().find(is_there) {
         return taken(&format!("a model folder with `{file}`"));
     }
-    match (output.canonicalize(), data.canonicalize()) {
-        (Ok(output), Ok(data)) if output == data => taken("the folder of the data"),
-        _ => Ok(()),
+    let is_output = |folder: &Path| match (output.canonicalize(), folder.canonicalize()) {
+        (Ok(output), Ok(folder)) => output == folder,
+        _ => false,
+    };
+    if is_output(model) {
+        return taken("the folder of the model that training starts from");
     }
+    if is_output(data) {
+        return taken("the folder of the data");
+    }
+    Ok(())
 }
 
 /// Nothing, where the adapter to start from is not among what the run replaces.
@@ -244,15 +253,16 @@ mod tests {
             ("rows.jsonl", "a file"),
             ("rows.jsonl/out", "a place below a file"),
         ] {
-            let error = check_output(&place(name), &place("data")).unwrap_err().to_string();
+            let error =
+                check_output(&place(name), &place("base"), &place("data")).unwrap_err().to_string();
             let path = place(name).display().to_string();
             let expected = format!(
-                "`output_dir` is `{path}`, {found}, expected a folder for the adapter alone"
+                "`output_dir` is `{path}`, {found}, expected a folder for the result alone"
             );
             assert_eq!(error, expected);
         }
         for name in ["adapter", "new/folder", "model/adapter"] {
-            check_output(&place(name), &place("data")).unwrap();
+            check_output(&place(name), &place("base"), &place("data")).unwrap();
         }
     }
 }

@@ -9,6 +9,7 @@ mod page;
 mod survey;
 mod tokens;
 
+use std::ffi::OsString;
 use std::fmt::Display;
 use std::path::{Path, PathBuf};
 
@@ -196,13 +197,20 @@ fn refuse_writing_over_input(args: &CheckArgs, paths: &[PathBuf]) -> anyhow::Res
         file.iter().try_for_each(|file| destination::file(flag, file, &read))?;
     }
     match &args.items {
-        Some(file) if args.report.as_ref() == Some(file) => {
+        Some(file) if args.report.as_ref().is_some_and(|page| place(page) == place(file)) => {
             let name = file.display();
             let what = format!("`--report` and `--items` are both `{name}`, expected two files");
             Err(Problem::with_hint(what, "name another file for one of them").into())
         }
         _ => Ok(()),
     }
+}
+
+/// Where a file lies, however its path is written: its folder and its name.
+fn place(file: &Path) -> (Option<PathBuf>, Option<OsString>) {
+    let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty());
+    let folder = folder.unwrap_or(Path::new(".")).canonicalize().ok();
+    (folder, file.file_name().map(ToOwned::to_owned))
 }
 
 /// Writes the page and the items, where they are asked for.

@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 use serde::Serialize;
 use tunewise_data::prepare::{
-    find_leak, input_files, prepare, Leak, Prepared, SplitSummary, Summary, LEDGER_FILE,
-    SPLIT_FILES,
+    find_leak, input_files, is_guarded, prepare, Leak, Prepared, SplitSummary, Summary,
+    LEDGER_FILE, SPLIT_FILES,
 };
 use tunewise_model::files::write_whole;
 
@@ -39,6 +39,7 @@ struct Report<'a> {
 /// When a file cannot be read or written, a row is bad, or nothing is left.
 pub fn run(args: &PrepareArgs, form: Form) -> anyhow::Result<Exit> {
     threads::set(args.threads)?;
+    keep_silent_where_guarded();
     let files = input_files(&args.data)?;
     check_output(&args.output, &files)?;
     interrupt::end_on_it(form)?;
@@ -99,6 +100,16 @@ fn check_output(output: &Path, files: &[PathBuf]) -> anyhow::Result<()> {
             Err(Problem::with_hint(what, "name a new folder, or empty this one").into())
         }
     }
+}
+
+/// Keeps panics silent that become an error, so that the error alone is told.
+fn keep_silent_where_guarded() {
+    let before = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        if !is_guarded() {
+            before(panic);
+        }
+    }));
 }
 
 /// What shows that files of these names are not all of an earlier run; `None` where nothing does.

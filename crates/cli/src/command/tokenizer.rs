@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use anyhow::Context;
 use serde_json::json;
 use tunewise_data::find_splits;
 use tunewise_data::new_tokenizer::NewTokenizer;
@@ -14,6 +15,9 @@ use crate::number::counted;
 use crate::output::Form;
 use crate::threads;
 
+/// The files that are written.
+const FILES: [&str; 3] = ["tokenizer.json", "tokenizer_config.json", "chat_template.jinja"];
+
 /// Learns a tokenizer, writes its files, and prints how large it is.
 ///
 /// # Errors
@@ -23,13 +27,13 @@ pub fn run(args: &TokenizerArgs, form: Form) -> anyhow::Result<Exit> {
     let train = |path: &PathBuf| Ok(find_splits(path)?.train);
     let files = args.data.iter().map(train).collect::<anyhow::Result<Vec<PathBuf>>>()?;
     let output = &args.output;
-    if output.join("tokenizer.json").exists() && !args.overwrite {
-        let what = format!("`{}` has a tokenizer already", output.display());
+    if let Some(name) = FILES.iter().find(|name| !args.overwrite && output.join(name).exists()) {
+        let what = format!("`{}` has `{name}` already, expected no tokenizer", output.display());
         return Err(Problem::with_hint(what, "name another folder, or pass `--overwrite`").into());
     }
-    let options = args.rows.answered();
+    let options = args.rows.asked();
     let tokenizer = threads::within(|| NewTokenizer::learn(&files, &options, args.vocab_size))?;
-    std::fs::create_dir_all(output)?;
+    std::fs::create_dir_all(output).with_context(|| format!("`{}`", output.display()))?;
     for (name, text) in tokenizer.files() {
         write_whole(&output.join(name), text.as_bytes())?;
     }

@@ -2,66 +2,16 @@
 
 use super::error::PrepareError;
 use super::pool::{LeftOut, Pool, Reason};
+use crate::quality::finding::Evidence;
 use crate::quality::{Code, Inspected, Place, QualityCheck, QualityReport};
-
-/// What has to be looked at to find a code.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Evidence {
-    /// The line, which is no row.
-    Line,
-    /// The row alone.
-    Row,
-    /// The other rows too.
-    Rows,
-    /// The row that it repeats.
-    Repeat,
-    /// The splits.
-    Splits,
-    /// A model.
-    Model,
-}
 
 /// The codes that rows can be left out by, the most harmful first.
 ///
 /// The others need no asking: a line that is no row cannot be kept, repeats have an option of their own, there are no
 /// splits yet that could leak into one another, and there is no model here.
 pub fn droppable() -> impl Iterator<Item = Code> {
-    let told = |code: &Code| matches!(Evidence::of(*code), Evidence::Row | Evidence::Rows);
+    let told = |code: &Code| matches!(code.evidence(), Evidence::Row | Evidence::Rows);
     Code::ALL.into_iter().filter(told)
-}
-
-impl Evidence {
-    fn of(code: Code) -> Evidence {
-        match code {
-            Code::Unreadable | Code::UnknownRole | Code::MixedFormats | Code::NoAnswer => {
-                Evidence::Line
-            }
-            Code::EmptyTurn
-            | Code::ToolArguments
-            | Code::ToolSchema
-            | Code::Credential
-            | Code::RoleOrder
-            | Code::ToolUnanswered
-            | Code::ToolMismatch
-            | Code::Mojibake
-            | Code::ReplacementCharacter
-            | Code::ControlCharacter
-            | Code::ZeroWidth
-            | Code::EscapedText
-            | Code::ControlToken
-            | Code::CutOff
-            | Code::Boilerplate
-            | Code::PersonalData => Evidence::Row,
-            Code::Contradiction | Code::NearContradiction | Code::SuspectLabel => Evidence::Rows,
-            Code::OneReply | Code::RareLabel | Code::SameOpening => Evidence::Rows,
-            Code::OtherLanguage | Code::StyleOutlier => Evidence::Rows,
-            Code::Duplicate | Code::NearDuplicate => Evidence::Repeat,
-            Code::Leak | Code::Overlap | Code::NearLeak | Code::ShortLeak => Evidence::Splits,
-            Code::GroupLeak | Code::Shift | Code::UnseenLabel => Evidence::Splits,
-            Code::OverLength | Code::NothingSupervised | Code::Unrenderable => Evidence::Model,
-            Code::HighLoss | Code::CutByLimit => Evidence::Model,
-        }
-    }
 }
 
 impl Pool {
@@ -80,7 +30,7 @@ impl Pool {
             }
         }
         self.leave_out_all(found);
-        let among = codes.iter().copied().filter(|code| Evidence::of(*code) == Evidence::Rows);
+        let among = codes.iter().copied().filter(|code| code.evidence() == Evidence::Rows);
         let among: Vec<Code> = among.collect();
         if !among.is_empty() {
             let found = self.found_among_rows(&among)?;

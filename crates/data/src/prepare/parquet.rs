@@ -2,6 +2,7 @@
 //!
 //! Every row of a Parquet file has all keys of the schema, so a key without a value is one that the row does not have.
 
+use std::cell::Cell;
 use std::fs::File;
 use std::io;
 use std::panic::{catch_unwind, AssertUnwindSafe};
@@ -106,9 +107,21 @@ fn unpacked(path: &Path) -> io::Result<File> {
     Ok(file)
 }
 
+thread_local! {
+    static GUARDED: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Whether this thread is reading what may make the decoder of Parquet files panic, of which an error tells.
+pub fn is_guarded() -> bool {
+    GUARDED.get()
+}
+
 /// What `read` returns; where it panics, as the decoder does at some damage and some types, an error too.
 fn guarded<T>(read: impl FnOnce() -> Result<T, ParquetError>) -> Result<T, ParquetError> {
-    catch_unwind(AssertUnwindSafe(read)).unwrap_or_else(|panic| {
+    GUARDED.set(true);
+    let caught = catch_unwind(AssertUnwindSafe(read));
+    GUARDED.set(false);
+    caught.unwrap_or_else(|panic| {
         let text = panic.downcast_ref::<String>().map(String::as_str);
         let told = text.or_else(|| panic.downcast_ref::<&str>().copied());
         Err(ParquetError::General(told.unwrap_or("the decoder stopped").to_owned()))

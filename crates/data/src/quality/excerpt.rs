@@ -44,8 +44,10 @@ pub(super) fn excerpt(text: &str) -> String {
 /// The text around a byte, its secrets hidden.
 pub(super) fn around(text: &str, at: usize) -> String {
     let before = text[..at].char_indices().rev().nth(19).map_or(0, |(start, _)| start);
-    let shown: String = text[before..].chars().take(EXCERPT / 2).collect();
-    let shown = masked(&shown);
+    // A secret that the excerpt would cut is hidden as a whole.
+    let cut = secrets::find(text).into_iter().find(|secret| secret.range.contains(&before));
+    let before = cut.map_or(before, |secret| secret.range.start);
+    let shown: String = masked(&text[before..]).chars().take(EXCERPT / 2).collect();
     // What no one sees is shown by its number.
     shown
         .chars()

@@ -10,7 +10,7 @@ use super::finding::Code;
 use super::set::{Findings, Kept};
 
 /// Keys under which rows tell what they belong to, the most telling first.
-const KEYS: [&str; 9] = [
+const KEYS: [&str; 8] = [
     "conversation_id",
     "dialogue_id",
     "dialog_id",
@@ -19,13 +19,12 @@ const KEYS: [&str; 9] = [
     "chat_id",
     "ticket_id",
     "group_id",
-    "group",
 ];
 
 /// What a row belongs to: the text or number under `key`, or, without one, under the first usual key that has either.
 ///
-/// Usual keys are `conversation_id`, `dialogue_id`, `dialog_id`, `thread_id`, `session_id`, `chat_id`, `ticket_id`,
-/// `group_id` and `group`.
+/// Usual keys are `conversation_id`, `dialogue_id`, `dialog_id`, `thread_id`, `session_id`, `chat_id`, `ticket_id` and
+/// `group_id`.
 pub fn group_of(raw: &Map<String, Value>, key: Option<&str>) -> Option<String> {
     let under = |key: &str| match raw.get(key)? {
         Value::String(text) if !text.is_empty() => Some(text.clone()),

@@ -19,7 +19,7 @@ use crate::example::{Body, Example, Message, Role};
 use crate::problem::RowProblem;
 
 /// Texts that look like the control tokens of known chat templates.
-const CONTROL_TOKENS: [&str; 16] = [
+const CONTROL_TOKENS: [&str; 19] = [
     "<|im_start|>",
     "<|im_end|>",
     "<|endoftext|>",
@@ -34,7 +34,10 @@ const CONTROL_TOKENS: [&str; 16] = [
     "<|end|>",
     "<start_of_turn>",
     "<end_of_turn>",
+    "[INST]",
     "[/INST]",
+    "### Instruction:",
+    "### Response:",
     "<</SYS>>",
 ];
 

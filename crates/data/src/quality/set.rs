@@ -9,7 +9,7 @@ use whatlang::Lang;
 
 use super::code_set::CodeSet;
 use super::excerpt::excerpt;
-use super::finding::{Code, Finding, Found, Place};
+use super::finding::{Code, Evidence, Finding, Found, Place};
 use super::grade::{Grade, GradeInput, Shapes};
 use super::groups;
 use super::inspect::{asked, code_of, Inspected};
@@ -27,28 +27,6 @@ use crate::problem::RowProblem;
 const MOST_KEPT_BYTES: usize = 208 << 20;
 /// Bytes of a kept row beside its texts.
 const KEPT_BYTES: usize = size_of::<Kept>() + 32;
-
-/// What only a comparison of the rows shows; high losses, where they were measured.
-const AMONG_ROWS: [Code; 18] = [
-    Code::Leak,
-    Code::Contradiction,
-    Code::NearContradiction,
-    Code::SuspectLabel,
-    Code::HighLoss,
-    Code::Overlap,
-    Code::NearLeak,
-    Code::GroupLeak,
-    Code::Shift,
-    Code::Duplicate,
-    Code::NearDuplicate,
-    Code::OneReply,
-    Code::UnseenLabel,
-    Code::RareLabel,
-    Code::ShortLeak,
-    Code::SameOpening,
-    Code::OtherLanguage,
-    Code::StyleOutlier,
-];
 
 /// A row as it is compared with others.
 pub(super) struct Kept {
@@ -271,6 +249,15 @@ impl QualityCheck {
         self.rows += 1;
     }
 
+    /// Whether a code is found by comparing rows; high losses only where they were measured.
+    fn compares_for(&self, code: Code) -> bool {
+        match code.evidence() {
+            Evidence::Rows | Evidence::Repeat | Evidence::Splits => true,
+            Evidence::Line | Evidence::Row => false,
+            Evidence::Model => code == Code::HighLoss && !self.losses.is_empty(),
+        }
+    }
+
     fn compares(&self) -> bool {
         self.kept_bytes <= MOST_KEPT_BYTES
     }
@@ -283,22 +270,14 @@ impl QualityCheck {
         let (consistency, suspicions) = match compared {
             true => self.compare_rows(task.as_ref(), &languages),
             false => {
-                let measured = |code: &Code| *code != Code::HighLoss || !self.losses.is_empty();
-                self.findings.not_looked_for = AMONG_ROWS.into_iter().filter(measured).collect();
+                let missed = Code::ALL.into_iter().filter(|code| self.compares_for(*code));
+                self.findings.not_looked_for = missed.collect();
                 (None, Vec::new())
             }
         };
         let places = self.places.unwrap_or_default();
         let row_scores = row_scores(places, &self.findings.codes, &suspicions, &self.losses);
-        let mut findings: Vec<Finding> = self.findings.by_code.into_values().collect();
-        for finding in &mut findings {
-            let place = |a: &Found, b: &Found| a.place.cmp(&b.place);
-            finding.rows.sort_by(|a, b| match (a.score, b.score) {
-                (Some(x), Some(y)) => y.total_cmp(&x).then(place(a, b)),
-                _ => place(a, b),
-            });
-        }
-        findings.sort_by_key(|finding| (finding.code.severity(), finding.code));
+        let findings = sorted(self.findings.by_code);
         let codes = &self.findings.codes;
         let harmful = CodeSet::harmful();
         let grade = Grade::of(&GradeInput {
@@ -348,6 +327,20 @@ impl QualityCheck {
         };
         (consistency, of_labels.unwrap_or(of_losses))
     }
+}
+
+/// The findings, the most harmful first, and in each the rows in their order, or the worst first where they have scores.
+fn sorted(by_code: BTreeMap<Code, Finding>) -> Vec<Finding> {
+    let mut findings: Vec<Finding> = by_code.into_values().collect();
+    for finding in &mut findings {
+        let place = |a: &Found, b: &Found| a.place.cmp(&b.place);
+        finding.rows.sort_by(|a, b| match (a.score, b.score) {
+            (Some(x), Some(y)) => y.total_cmp(&x).then(place(a, b)),
+            _ => place(a, b),
+        });
+    }
+    findings.sort_by_key(|finding| (finding.code.severity(), finding.code));
+    findings
 }
 
 #[cfg(test)]

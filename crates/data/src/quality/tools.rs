@@ -117,7 +117,8 @@ fn object_fault(schema: &Schema) -> Option<String> {
 fn property_fault(name: &str, property: &Value) -> Option<String> {
     let schema = match property {
         Value::Object(schema) => schema,
-        Value::Bool(_) => return None,
+        // Rows written with one schema for all have null where a tool has nothing.
+        Value::Bool(_) | Value::Null => return None,
         other => {
             let found = type_name(other);
             return Some(format!("property `{}` is {found}, expected a schema", excerpt(name)));
@@ -173,16 +174,18 @@ fn call_fault(call: &Value, declared: &HashMap<&str, Option<&Schema>>) -> Option
 }
 
 fn arguments_fault(schema: &Schema, arguments: &Map<String, Value>) -> Option<String> {
-    if let Some(Value::Array(names)) = keyword(schema, "required") {
-        let mut names = names.iter().filter_map(Value::as_str);
-        if let Some(missing) = names.find(|name| !arguments.contains_key(*name)) {
-            return Some(format!("no argument `{}`", excerpt(missing)));
-        }
+    let required = keyword(schema, "required").and_then(Value::as_array);
+    let required: Vec<&str> = required.into_iter().flatten().filter_map(Value::as_str).collect();
+    if let Some(missing) = required.iter().find(|name| !arguments.contains_key(**name)) {
+        return Some(format!("no argument `{}`", excerpt(missing)));
     }
     let properties = keyword(schema, "properties").and_then(Value::as_object);
     let is_closed = schema.get("additionalProperties") == Some(&Value::Bool(false))
         && !schema.contains_key("patternProperties");
-    arguments.iter().find_map(|(name, argument)| {
+    let is_given = |(name, argument): &(&String, &Value)| {
+        !argument.is_null() || required.contains(&name.as_str())
+    };
+    arguments.iter().filter(is_given).find_map(|(name, argument)| {
         match properties.and_then(|properties| properties.get(name)) {
             Some(property) => argument_fault(name, property, argument),
             None if is_closed => Some(format!("argument `{}` is not declared", excerpt(name))),

@@ -123,6 +123,12 @@ impl Recipe {
             notes.extend(of_adapters.map(|key| {
                 format!("`finetune_type: full` trains no adapter, so that `{key}` has no effect")
             }));
+            if !self.from_scratch && !self.is_explicit("learning_rate") {
+                notes.push(
+                    "`learning_rate` is 2e-4, usual for adapters; 1e-5 to 5e-5 is usual with `finetune_type: full`"
+                        .into(),
+                );
+            }
         }
         if self.init_adapter.is_some() && self.is_explicit("init_lora_weights") {
             notes.push(
@@ -371,7 +377,8 @@ mod tests {
         let recipe = Recipe::from_yaml("finetune_type: full\nr: 4\nlora_alpha: 8", "r").unwrap();
         recipe.validate().unwrap();
         let notes = recipe.notes();
-        assert_eq!(notes.len(), 2);
+        assert_eq!(notes.len(), 3);
+        assert!(notes[2].starts_with("`learning_rate` is 2e-4, usual for adapters"), "{notes:?}");
         assert_eq!(notes[0], "`finetune_type: full` trains no adapter, so that `r` has no effect");
     }
 

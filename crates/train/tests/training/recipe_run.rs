@@ -171,7 +171,7 @@ fn what_a_run_lacks_is_named_before_it_starts() {
     let model = place.path("model");
     let missing = place.path("missing.jsonl");
     let own = message(&mut place, &[("output_dir", &model), ("data", &missing)]);
-    assert_eq!(own, format!("`output_dir` is `{model}`, a model folder with `config.json`, expected a folder for the adapter alone"));
+    assert_eq!(own, format!("`output_dir` is `{model}`, a model folder with `config.json`, expected a folder for the result alone"));
     let file = place.path("data/train.jsonl");
     let patience = message(&mut place, &[("data", &file), ("early_stopping_patience", "2")]);
     assert_eq!(patience, "`early_stopping_patience` is 2 without a valid split, expected a data folder with `valid.jsonl`");

@@ -99,3 +99,70 @@ fn a_models_own_folder_is_never_the_output() {
     let error = place.run(&[FULL, ("output_dir", &model)]).unwrap_err();
     assert!(matches!(error, TrainError::OutputTaken { .. }), "{error}");
 }
+
+/// Changes keys of the model's configuration.
+fn configure(place: &Workplace, keys: &[(&str, Value)]) {
+    let path = place.dir.path().join("model/config.json");
+    let mut config: Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+    keys.iter().for_each(|(key, value)| config[*key] = value.clone());
+    std::fs::write(&path, config.to_string()).unwrap();
+}
+
+fn dtype(dir: &Path) -> String {
+    let config: Value = serde_json::from_slice(&bytes(dir, "config.json")).unwrap();
+    config["torch_dtype"].as_str().unwrap().to_owned()
+}
+
+#[test]
+fn tied_and_biased_models_are_trained_saved_and_trained_further() {
+    let mut place = Workplace::new();
+    let keys = [("tie_word_embeddings", true), ("attention_bias", true), ("mlp_bias", true)];
+    configure(&place, &keys.map(|(key, value)| (key, value.into())));
+    place.finish(&[FULL, ("from_scratch", "true")]);
+    let first = place.dir.path().join("out");
+    let names: Vec<String> = weights(&first).matrices().map(|(name, _)| name).collect();
+    // An embedding, a last norm, and in each of two blocks two norms and seven layers with biases.
+    assert_eq!(names.len(), 2 + 2 * (2 + 2 * 7));
+    assert!(!names.iter().any(|name| name == "lm_head.weight"));
+    let (base, second) = (place.path("out"), place.path("second"));
+    let further = [FULL, ("model_name_or_path", &base), ("output_dir", &second)];
+    let summary = place.finish(&[&further[..], &[("max_steps", "4")]].concat());
+    assert_eq!(summary.steps, 4);
+    let second = place.dir.path().join("second");
+    for ((name, before), (_, after)) in weights(&first).matrices().zip(weights(&second).matrices())
+    {
+        assert_ne!(before, after, "{name}");
+    }
+    // The log is that of the second run, not one copied with the model that it started from.
+    let steps = super::tiny::metrics(&second).iter().filter(|line| line["loss"].is_f64()).count();
+    assert_eq!(steps, 4);
+}
+
+#[test]
+fn a_result_has_the_number_format_of_its_configuration_and_f32_in_place_of_f16() {
+    for (asked, given, size) in [("bfloat16", "bfloat16", 2), ("float16", "float32", 4)] {
+        let mut place = Workplace::new();
+        configure(&place, &[("torch_dtype", asked.into())]);
+        place.finish(&[FULL, ("from_scratch", "true"), ("dtype", "f32")]);
+        let out = place.dir.path().join("out");
+        assert_eq!(dtype(&out), given);
+        let numbers = weights(&out).parameter_count();
+        let file = bytes(&out, WEIGHTS).len();
+        // Beyond the numbers there is a header of a few kilobytes.
+        assert!((size * numbers..size * numbers + 8192).contains(&file), "{asked}: {file}");
+    }
+}
+
+#[test]
+fn the_model_that_a_run_starts_from_is_never_replaced_by_it() {
+    let mut place = Workplace::new();
+    place.finish(&[FULL]);
+    let out = place.path("out");
+    let before = bytes(&place.dir.path().join("out"), WEIGHTS);
+    for kind in ["full", "lora"] {
+        let onto = [("finetune_type", kind), ("model_name_or_path", &out)];
+        let error = place.run(&onto).unwrap_err();
+        assert!(error.to_string().contains("the model that training starts from"), "{error}");
+    }
+    assert_eq!(bytes(&place.dir.path().join("out"), WEIGHTS), before);
+}

@@ -126,7 +126,7 @@ pub fn to_json(report: &QualityReport, files: &[PathBuf]) -> Value {
             "severity": finding.code.severity().name(),
             "title": finding.code.title(),
             "count": finding.count,
-            "share": finding.count as f64 / report.rows.max(1) as f64,
+            "share": (!is_of_files(finding)).then(|| finding.count as f64 / report.rows.max(1) as f64),
             "why": finding.code.why(),
             "advice": finding.code.advice(),
             "examples": finding.examples,

@@ -2,8 +2,8 @@
 
 use tunewise_data::quality::Code;
 use tunewise_data::{
-    BadRow, Body, DataError, Example, ExcessLength, Message, NothingSupervised, RenderProblem,
-    Renderer, TokenExample, TrainOn,
+    BadRow, DataError, Example, ExcessLength, NothingSupervised, RenderProblem, Renderer,
+    TokenExample, TrainOn,
 };
 
 use super::faults::{bad_row, beyond, note, Fault, FaultKind};
@@ -50,7 +50,7 @@ impl Tokens {
     pub fn count(&self, row: &Example) -> Counts {
         let mut counts = self.tokenized(row);
         let control =
-            texts(&row.body).into_iter().find_map(|text| self.renderer.control_text(text));
+            row.body.texts().into_iter().find_map(|text| self.renderer.control_text(text));
         counts.notes.extend(control.map(|token| (Code::ControlToken, token.to_owned())));
         counts
     }
@@ -169,24 +169,4 @@ impl Tokens {
             _ => Fault { row, kind: FaultKind::Untrainable },
         }
     }
-}
-
-/// What is written in a row's turns.
-fn texts(body: &Body) -> Vec<&str> {
-    match body {
-        Body::Chat { messages, .. } | Body::Question { messages, .. } => {
-            messages.iter().filter_map(content).collect()
-        }
-        Body::PromptCompletion { prompt, completion } => {
-            [prompt.as_str()].into_iter().chain(completion.as_deref()).collect()
-        }
-        Body::Text { text } => vec![text],
-        Body::Preference { prompt, chosen, rejected } => {
-            prompt.iter().chain(chosen).chain(rejected).filter_map(content).collect()
-        }
-    }
-}
-
-fn content(turn: &Message) -> Option<&str> {
-    turn.content.as_deref()
 }
