@@ -29,8 +29,8 @@ const OF_ADAPTERS: [&str; 10] = [
     "init_lora_weights",
 ];
 
-/// Keys whose change would make a resumed run another run than the one that was interrupted.
-const MATHEMATICS: [&str; 40] = [
+/// The other keys whose change would make a resumed run another run than the one that was interrupted.
+const OF_EVERY_RUN: [&str; 30] = [
     "finetune_type",
     "from_scratch",
     "train_on",
@@ -43,16 +43,6 @@ const MATHEMATICS: [&str; 40] = [
     "completion_feature",
     "text_feature",
     "on_bad_row",
-    "r",
-    "lora_alpha",
-    "lora_dropout",
-    "target_modules",
-    "exclude_modules",
-    "layers_to_transform",
-    "rank_pattern",
-    "alpha_pattern",
-    "use_rslora",
-    "init_lora_weights",
     "learning_rate",
     "lr_scheduler_type",
     "warmup_ratio",
@@ -94,8 +84,7 @@ impl Recipe {
         let values = serde_json::to_value(self).unwrap_or_default();
         let constant = self.lr_scheduler_type == ScheduleName::Constant;
         let length = |key: &str| matches!(key, "num_train_epochs" | "max_steps");
-        MATHEMATICS
-            .iter()
+        mathematics()
             .filter(|key| !(constant && length(key)))
             .map(|key| ((*key).to_owned(), values[*key].clone()))
             .collect()
@@ -259,6 +248,11 @@ impl Recipe {
     }
 }
 
+/// The keys that decide what is computed.
+fn mathematics() -> impl Iterator<Item = &'static &'static str> {
+    OF_EVERY_RUN.iter().chain(&OF_ADAPTERS)
+}
+
 fn require(fits: bool, key: &'static str, expected: &str, found: impl Display) -> Result<()> {
     if fits {
         return Ok(());
@@ -393,6 +387,6 @@ mod tests {
     #[test]
     fn every_key_of_the_mathematics_is_a_recipe_key() {
         let names = Recipe::key_names();
-        assert!(MATHEMATICS.iter().all(|key| names.iter().any(|name| name == key)));
+        assert!(mathematics().all(|key| names.iter().any(|name| name == key)));
     }
 }
