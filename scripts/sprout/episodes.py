@@ -45,6 +45,15 @@ def turn(role, content, weight=None):
     return message if weight is None else {**message, "weight": weight}
 
 
+def ask(messages, asked, random):
+    """Puts what is asked for into a system message, or before the first message of the user."""
+    if random.random() < 0.75:
+        messages.insert(0, turn("system", asked))
+    else:
+        gap = random.choice(("\n", "\n\n", "\nMessage: "))
+        messages[0] = turn("user", f"{asked}{gap}{messages[0]['content']}")
+
+
 def row_size(messages):
     """Returns the room that turns take, in characters."""
     return sum(len(message["content"]) + TURN_COST for message in messages)

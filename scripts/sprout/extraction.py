@@ -3,7 +3,7 @@
 import json
 
 import words
-from episodes import row_size, turn
+from episodes import ask, row_size, turn
 
 FIELDS = {
     "name": words.person,
@@ -112,9 +112,5 @@ def draw_extraction(random, rendering):
     messages = []
     for text, details in said:
         messages += [turn("user", text), turn("assistant", show(form, details, wanted))]
-    if random.random() < 0.75:
-        messages.insert(0, turn("system", asked))
-    else:
-        gap = random.choice(("\n", "\n\n", "\nMessage: "))
-        messages[0] = turn("user", f"{asked}{gap}{messages[0]['content']}")
+    ask(messages, asked, random)
     return {"messages": messages, "kind": "extraction"} if row_size(messages) <= rendering.max_characters else None

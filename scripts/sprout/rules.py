@@ -2,7 +2,7 @@
 
 import labels
 import words
-from episodes import turn, vary, row_size
+from episodes import ask, row_size, turn, vary
 from neighbours import split_words
 
 # Each rule: ways to ask for it, and the answer to a message.
@@ -170,9 +170,5 @@ def draw_rule(random, material, rendering):
     messages = []
     for text in texts:
         messages += [turn("user", text), turn("assistant", apply(text))]
-    if random.random() < 0.75:
-        messages.insert(0, turn("system", asked))
-    else:
-        gap = random.choice(("\n", "\n\n", "\nMessage: "))
-        messages[0] = turn("user", f"{asked}{gap}{messages[0]['content']}")
+    ask(messages, asked, random)
     return {"messages": messages, "kind": "rules"} if row_size(messages) <= rendering.max_characters else None

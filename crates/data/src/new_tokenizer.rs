@@ -32,8 +32,6 @@ const SPECIAL: [&str; 3] = [END_OF_TEXT, TURN_START, TURN_END];
 pub const FEWEST_TOKENS: usize = 256 + SPECIAL.len();
 /// Times that a pair of tokens stands in the texts before it becomes one.
 const LEAST_FREQUENCY: u64 = 2;
-/// The name of the template's file beside the tokenizer's.
-const TEMPLATE_FILE: &str = "chat_template.jinja";
 const TEMPLATE: &str = include_str!("chatml.jinja");
 
 /// A tokenizer that was learned.
@@ -47,6 +45,10 @@ pub struct NewTokenizer {
 }
 
 impl NewTokenizer {
+    /// The names of its files.
+    pub const FILES: [&'static str; 3] =
+        ["tokenizer.json", "tokenizer_config.json", "chat_template.jinja"];
+
     /// A tokenizer of at most `vocabulary` tokens, learned from every text of the rows in some files. Digits are tokens of
     /// their own, so that numbers are read digit by digit.
     ///
@@ -82,10 +84,11 @@ impl NewTokenizer {
 
     /// The files of the tokenizer, by name: itself, its settings and its chat template.
     pub fn files(&self) -> [(&'static str, String); 3] {
+        let [tokenizer, config, template] = NewTokenizer::FILES;
         [
-            ("tokenizer.json", self.json.clone()),
-            ("tokenizer_config.json", format!("{:#}\n", settings())),
-            (TEMPLATE_FILE, TEMPLATE.to_owned()),
+            (tokenizer, self.json.clone()),
+            (config, format!("{:#}\n", settings())),
+            (template, TEMPLATE.to_owned()),
         ]
     }
 }

@@ -1,21 +1,18 @@
 //! A model's own weights as trainable tensors, in f32, by the names of its checkpoint.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use candle_core::{DType, Device, Tensor};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 
-use crate::files::write_whole;
+use crate::files::write_tensors;
 use crate::llama::tensor_shapes;
 use crate::lora::adapter::normal;
 use crate::op::dropout::name_key;
-use crate::weights::Weights;
+use crate::weights::{Weights, SINGLE};
 use crate::{BaseDtype, Matrix, ModelConfig, ModelError, Result};
-
-/// The file of the weights in a model folder.
-const FILE: &str = "model.safetensors";
 
 /// Every weight of a model; norms and biases are matrices of one row.
 #[derive(Debug, Clone, PartialEq)]
@@ -37,7 +34,7 @@ impl BaseWeights {
     /// # Errors
     /// As [`BaseWeights::load`].
     pub fn load_saved(dir: &Path, config: &ModelConfig) -> Result<Self> {
-        Self::read(&Weights::from_files(dir, vec![dir.join(FILE)])?, config)
+        Self::read(&Weights::from_files(dir, vec![dir.join(SINGLE)])?, config)
     }
 
     fn read(weights: &Weights, config: &ModelConfig) -> Result<Self> {
@@ -117,10 +114,7 @@ impl BaseWeights {
             let tensor = self.tensor(&name, shape.dims(), dtype.dtype())?;
             tensors.push((name, tensor));
         }
-        let format = HashMap::from([("format".to_owned(), "pt".to_owned())]);
-        let bytes =
-            safetensors::serialize(tensors, Some(format)).map_err(candle_core::Error::from)?;
-        write_whole(&dir.join(FILE), &bytes)
+        write_tensors(&dir.join(SINGLE), tensors)
     }
 }
 

@@ -1,9 +1,11 @@
 //! Files that are either whole or absent.
 
+use std::collections::HashMap;
 use std::fs::File;
 use std::io::Write;
 use std::path::Path;
 
+use candle_core::Tensor;
 use serde_json::Value;
 
 use crate::weights::INDEX;
@@ -37,6 +39,16 @@ pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
         let _ = std::fs::remove_file(&partial);
         io(source)
     })
+}
+
+/// Writes tensors as a safetensors file, named as those of PyTorch are, so that Hugging Face's libraries read it.
+///
+/// # Errors
+/// When the tensors cannot be written.
+pub(crate) fn write_tensors(path: &Path, tensors: Vec<(String, Tensor)>) -> Result<()> {
+    let format = HashMap::from([("format".to_owned(), "pt".to_owned())]);
+    let bytes = safetensors::serialize(tensors, Some(format)).map_err(candle_core::Error::from)?;
+    write_whole(path, &bytes)
 }
 
 /// Files that tell of the run that made a model, not of the model.

@@ -1,11 +1,10 @@
 //! Adapters folded into the weights they adapt.
 
-use std::collections::HashMap;
 use std::path::Path;
 
 use candle_core::{Device, Tensor};
 
-use crate::files::{copy_all_but_weights, write_whole};
+use crate::files::{copy_all_but_weights, write_tensors, write_whole};
 use crate::linear::fold;
 use crate::weights::{Weights, INDEX};
 use crate::{Adapter, Decoder, ModelConfig, ModelError, Result};
@@ -55,10 +54,7 @@ pub fn write_merged(base: &Path, adapter: &Adapter, output: &Path) -> Result<()>
             }
             tensors.push((name, tensor));
         }
-        let format = HashMap::from([("format".to_owned(), "pt".to_owned())]);
-        let bytes =
-            safetensors::serialize(tensors, Some(format)).map_err(candle_core::Error::from)?;
-        write_whole(&output.join(path.file_name().unwrap_or_default()), &bytes)?;
+        write_tensors(&output.join(path.file_name().unwrap_or_default()), tensors)?;
     }
     let index = base.join(INDEX);
     if index.is_file() {

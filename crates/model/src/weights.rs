@@ -12,6 +12,8 @@ use safetensors::Dtype;
 use crate::files::read_json;
 use crate::{ModelError, Result};
 
+/// The file of the weights, where there is one.
+pub(crate) const SINGLE: &str = "model.safetensors";
 /// Names the file of each tensor, where there are several.
 pub(crate) const INDEX: &str = "model.safetensors.index.json";
 
@@ -41,7 +43,7 @@ impl Weights {
     /// When there are no weights, a shard is missing, or a file is cut short.
     pub fn open(dir: &Path) -> Result<Self> {
         let index = dir.join(INDEX);
-        let single = dir.join("model.safetensors");
+        let single = dir.join(SINGLE);
         let paths = if single.is_file() {
             vec![single]
         } else if index.is_file() {

@@ -113,13 +113,13 @@ impl CheckedRows {
 impl RowFinding {
     fn of(finding: &Finding, report: &QualityReport, files: &[PathBuf]) -> Self {
         let place = finding.rows.first().map(|found| found.place);
-        let of_files = place.is_some_and(|place| place.line == 0);
         let first = place.and_then(|place| Some((files.get(place.file)?, place.line)));
         Self {
             code: finding.code,
             severity: finding.code.severity(),
             count: finding.count,
-            share: (!of_files).then(|| finding.count as f64 / report.rows.max(1) as f64),
+            share: (!finding.is_of_files())
+                .then(|| finding.count as f64 / report.rows.max(1) as f64),
             first: first.map_or(String::new(), |(path, line)| match line {
                 0 => path.display().to_string(),
                 line => format!("{}:{line}", path.display()),

@@ -15,9 +15,6 @@ use crate::number::counted;
 use crate::output::Form;
 use crate::threads;
 
-/// The files that are written.
-const FILES: [&str; 3] = ["tokenizer.json", "tokenizer_config.json", "chat_template.jinja"];
-
 /// Learns a tokenizer, writes its files, and prints how large it is.
 ///
 /// # Errors
@@ -27,7 +24,8 @@ pub fn run(args: &TokenizerArgs, form: Form) -> anyhow::Result<Exit> {
     let train = |path: &PathBuf| Ok(find_splits(path)?.train);
     let files = args.data.iter().map(train).collect::<anyhow::Result<Vec<PathBuf>>>()?;
     let output = &args.output;
-    if let Some(name) = FILES.iter().find(|name| !args.overwrite && output.join(name).exists()) {
+    let is_there = |name: &&str| !args.overwrite && output.join(name).exists();
+    if let Some(name) = NewTokenizer::FILES.into_iter().find(is_there) {
         let what = format!("`{}` has `{name}` already, expected no tokenizer", output.display());
         return Err(Problem::with_hint(what, "name another folder, or pass `--overwrite`").into());
     }

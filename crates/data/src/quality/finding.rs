@@ -241,6 +241,11 @@ impl Finding {
     pub const EXAMPLES: usize = 3;
     /// Rows that are kept; further ones are counted.
     pub const ROWS: usize = 10_000;
+
+    /// Whether it is about whole files, and its count one of files.
+    pub fn is_of_files(&self) -> bool {
+        self.rows.first().is_some_and(|found| found.place.line == 0)
+    }
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use candle_core::{DType, Device};
 use super::adapter::{split_key, Adapter, Factor, LoraPair, Matrix};
 use super::config::LoraConfig;
 use super::peft_config::{config_json, read_config, CONFIG};
-use crate::files::write_whole;
+use crate::files::{write_tensors, write_whole};
 use crate::weights::Weights;
 use crate::{Decoder, ModelError, Result};
 
@@ -56,11 +56,7 @@ impl Adapter {
     pub fn save(&self, dir: &Path) -> Result<()> {
         std::fs::create_dir_all(dir)
             .map_err(|source| ModelError::Io { path: dir.into(), source })?;
-        let tensors = self.tensors()?;
-        let format = HashMap::from([("format".to_owned(), "pt".to_owned())]);
-        let bytes =
-            safetensors::serialize(tensors, Some(format)).map_err(candle_core::Error::from)?;
-        write_whole(&dir.join(TENSORS), &bytes)?;
+        write_tensors(&dir.join(TENSORS), self.tensors()?)?;
         let mut text = serde_json::to_string_pretty(&config_json(self))
             .map_err(|source| ModelError::Json { path: dir.join(CONFIG), source })?;
         text.push('\n');

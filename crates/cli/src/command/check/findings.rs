@@ -36,7 +36,7 @@ fn lines(report: &QualityReport, files: &[PathBuf]) -> Vec<String> {
 
 fn finding_lines(finding: &Finding, rows: usize, files: &[PathBuf]) -> Vec<String> {
     let code = finding.code;
-    let extent = match is_of_files(finding) {
+    let extent = match finding.is_of_files() {
         true => counted(finding.count, "file"),
         false => format!("{} ({})", counted(finding.count, "row"), share(finding.count, rows)),
     };
@@ -47,11 +47,6 @@ fn finding_lines(finding: &Finding, rows: usize, files: &[PathBuf]) -> Vec<Strin
     lines.extend(finding.examples.first().map(|example| format!("           e.g. {example}")));
     lines.push(format!("           {}; to do: {}", code.why(), code.advice()));
     lines
-}
-
-/// Whether the finding is about whole files, and its count one of files.
-pub fn is_of_files(finding: &Finding) -> bool {
-    finding.rows.first().is_some_and(|found| found.place.line == 0)
 }
 
 fn named(finding: &Finding) -> String {
@@ -126,7 +121,7 @@ pub fn to_json(report: &QualityReport, files: &[PathBuf]) -> Value {
             "severity": finding.code.severity().name(),
             "title": finding.code.title(),
             "count": finding.count,
-            "share": (!is_of_files(finding)).then(|| finding.count as f64 / report.rows.max(1) as f64),
+            "share": (!finding.is_of_files()).then(|| finding.count as f64 / report.rows.max(1) as f64),
             "why": finding.code.why(),
             "advice": finding.code.advice(),
             "examples": finding.examples,

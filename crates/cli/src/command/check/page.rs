@@ -17,7 +17,7 @@ use tunewise_data::quality::{Code, Finding, QualityReport, Severity};
 use tunewise_data::ReadOptions;
 use tunewise_model::files::write_whole;
 
-use super::findings::{is_of_files, share};
+use super::findings::share;
 use super::survey::Survey;
 use crate::destination;
 use crate::number::{counted, grouped};
@@ -227,7 +227,7 @@ fn card(finding: &Finding, rows: usize) -> String {
 /// How many rows or files it is, and the share of the rows.
 fn extent(finding: &Finding, rows: usize) -> String {
     let count = finding.count;
-    match is_of_files(finding) {
+    match finding.is_of_files() {
         true => format!("<strong>{}</strong>", counted(count, "file")),
         false => {
             format!("<strong>{}</strong><span>{}</span>", counted(count, "row"), share(count, rows))

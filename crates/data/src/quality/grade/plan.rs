@@ -73,12 +73,11 @@ impl Step {
             Remedy::Split | Remedy::Group | Remedy::Dedupe => 0,
             _ => gains.get(&code).copied().unwrap_or(0),
         };
-        let of_files = finding.rows.first().is_some_and(|found| found.place.line == 0);
         Step {
             remedy,
             code: Some(code),
             rows: finding.count,
-            unit: if of_files { "file" } else { "row" },
+            unit: if finding.is_of_files() { "file" } else { "row" },
             gain,
             advice: code.advice().to_owned(),
         }
